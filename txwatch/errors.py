@@ -1,0 +1,62 @@
+"""Every error that txwatch raises on purpose.
+
+    TxwatchError              one sentence for a person; `exit_code`; `retryable`
+    |- UsageError             the command or its arguments are wrong (exit 2)
+    |- ConfigurationError     rules.yaml, a schema file or a setting is wrong (exit 3)
+    |- InputError             an input cannot be read at all (exit 4)
+    |- StoreError             the store or the ledger refuses (exit 5)
+    |  |- StoreBusyError      somebody else holds it; the same call may pass later (retryable)
+    |  |- StoreLockedError    another ingester owns the file
+    |- SnapshotError          a snapshot cannot be used (exit 6)
+
+Bad *records* are values (`model.Rejected`), never exceptions.
+"""
+
+from typing import ClassVar
+
+
+class TxwatchError(Exception):
+    """Something a person has to know, in one sentence."""
+
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+
+
+class UsageError(TxwatchError):
+    """The command or its arguments are wrong."""
+
+    exit_code = 2
+
+
+class ConfigurationError(TxwatchError):
+    """rules.yaml, a schema file or a setting is wrong."""
+
+    exit_code = 3
+
+
+class InputError(TxwatchError):
+    """An input cannot be read at all."""
+
+    exit_code = 4
+
+
+class StoreError(TxwatchError):
+    """The store or the ledger refuses."""
+
+    exit_code = 5
+
+
+class StoreBusyError(StoreError):
+    """Somebody else holds the store right now; the same call may pass later."""
+
+    retryable = True
+
+
+class StoreLockedError(StoreError):
+    """Another process already ingests into this store."""
+
+
+class SnapshotError(TxwatchError):
+    """A snapshot cannot be used: another version, or damaged."""
+
+    exit_code = 6

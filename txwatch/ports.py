@@ -1,0 +1,190 @@
+"""The interfaces between the rooms and the world: small protocols, each with two implementations.
+
+The stores (SQLite, in memory for tests, InfluxDB later) implement `Store`; every guarantee below is
+held by the contract tests in `tests/contract/test_store.py`, which every implementation passes.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+import polars as pl
+
+from txwatch.model import Anomaly, Cursor, Mode, Partition, Quarantined, Severity
+
+
+class Clock(Protocol):
+    """Where wall-clock time comes from; passed in, so that tests advance it by hand."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; may return early when the process is asked to stop."""
+
+
+class TransactionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which transactions: half-open in event time [since, until), newest first when `limit` cuts."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    user_id: str | None = None
+    merchant_id: str | None = None
+    transaction_id: str | None = None
+    limit: int | None = None
+
+
+class AnomalyQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which anomalies: half-open in event time [since, until), newest first.
+
+    `type` and `rule` match any reason's type, any rule that hit; `user_id`, `merchant_id`,
+    `transaction_id` are exact.
+    """
+
+    anomaly_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    min_severity: Severity = Severity.LOW
+    type: str | None = None
+    rule: str | None = None
+    user_id: str | None = None
+    merchant_id: str | None = None
+    transaction_id: str | None = None
+    series: str | None = None
+    mode: Mode | None = None
+    limit: int | None = 100
+
+
+class SeriesPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One window of one series: what was seen, what was expected.
+
+    `start` is the window's start in event time (windows are half-open); `expected`, `low`, `high` and
+    `score` are None while the baseline warms up.
+    """
+
+    series: str
+    start: datetime
+    seconds: int
+    value: float
+    expected: float | None = None
+    low: float | None = None
+    high: float | None = None
+    score: float | None = None
+
+
+class SeriesQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which windows: half-open [since, until) by window start, oldest first."""
+
+    series: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How long each kind of record is kept, by event time (transactions, series, anomalies) or arrival."""
+
+    transactions: timedelta = timedelta(days=30)
+    feed: timedelta = timedelta(days=7)
+    series: timedelta = timedelta(days=400)
+    anomalies: timedelta = timedelta(days=400)
+    quarantine: timedelta = timedelta(days=30)
+
+
+class TransactionStore(Protocol):
+    """Transactions, and the feed in which detectors read them by arrival.
+
+    Identity: (source, partition, sequence).  Writing the same message again changes nothing that a
+    reader of the feed has passed; two different messages are never one record, whatever their times.
+    """
+
+    def append(self, rows: pl.DataFrame) -> None:
+        """Write rows (columns POSITION + TRANSACTION) durably, giving each a strictly growing arrival.
+
+        Rows of one partition must come in growing sequence.  All rows or none are written; raises
+        `StoreError` (retryable or not) and then nothing is lost by calling again.
+        """
+
+    def feed(self, after: Mapping[Partition, Cursor], limit: int) -> pl.DataFrame:
+        """Return at most `limit` rows (columns FEED) beyond the cursors, by (arrival, sequence).
+
+        Partitions that `after` does not name are read from their start.  A row is returned once per
+        cursor, however often it was delivered; none is skipped; a clock that steps back changes nothing.
+        """
+
+    def transactions(self, query: TransactionQuery) -> pl.DataFrame:
+        """Return the matching rows (columns FEED) in event-time order."""
+
+
+class AnomalyStore(Protocol):
+    """Anomalies, one per `anomaly_id`: writing it again is a regrade and replaces it."""
+
+    def put_anomalies(self, anomalies: Sequence[Anomaly]) -> None:
+        """Write durably, all or none."""
+
+    def anomalies(self, query: AnomalyQuery) -> list[Anomaly]:
+        """Return the matching anomalies, newest event time first."""
+
+
+class SeriesStore(Protocol):
+    """Windows of series, one per (series, start): writing it again replaces it."""
+
+    def put_series(self, points: Sequence[SeriesPoint]) -> None:
+        """Write durably, all or none."""
+
+    def series(self, query: SeriesQuery) -> list[SeriesPoint]:
+        """Return the matching windows, oldest first."""
+
+
+class QuarantineStore(Protocol):
+    """Rejected messages, one per (source, partition, sequence)."""
+
+    def quarantine(self, records: Sequence[Quarantined]) -> None:
+        """Write durably, all or none; a record already there stays as it is."""
+
+    def quarantined(self, *, code: str | None = None, limit: int | None = 100) -> list[Quarantined]:
+        """Return records, newest first."""
+
+
+class Store(TransactionStore, AnomalyStore, SeriesStore, QuarantineStore, Protocol):
+    """Everything that has a time: implemented by SQLite (one file) and InfluxDB."""
+
+    def counts(self) -> dict[str, int]:
+        """Return how many transactions, anomalies, series and quarantine records are stored."""
+
+    def expire(self, policy: RetentionPolicy, now: datetime) -> dict[str, int]:
+        """Delete what is older than the policy allows; returns how many records of each kind went."""
+
+    def close(self) -> None:
+        """Give back files and locks; safe to call twice."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """What one step of a service did: how many records it handled, and whether more can ever come."""
+
+    handled: int
+    finished: bool = False
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How a service is, for people: `state` is ok, degraded or failed; the sentence says why."""
+
+    name: str
+    state: str
+    sentence: str
+    figures: dict[str, float] = {}
+
+
+class Service(Protocol):
+    """One room at work.  `txwatch.supervise` calls `step` in turn with the others until all finish."""
+
+    name: str
+
+    def step(self) -> Progress:
+        """Do a bounded piece of work (well under a second) and return; never blocks when idle."""
+
+    def health(self) -> Health:
+        """Return how it is, from memory, at once."""
+
+    def close(self) -> None:
+        """Finish what was begun, persist, give back resources; safe to call twice."""
