@@ -1,0 +1,63 @@
+"""Settings: where things are.  From the environment (`TXWATCH_*`) and `.env`; never secrets in code.
+
+What administrators tune lives in `rules.yaml` instead; the line between the two is that a setting
+differs from machine to machine, a rule does not.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from txwatch.errors import ConfigurationError
+
+PREFIX = "TXWATCH_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting, with its default.  Each is the environment variable TXWATCH_<NAME>."""
+
+    home: str = ".txwatch"
+    """Folder of the embedded store, the ledger, snapshots and models."""
+    store: str = ""
+    """Store address; empty is the embedded file `<home>/store.db`."""
+    ledger: str = ""
+    """Ledger address; empty is the embedded file `<home>/ledger.db`."""
+    source: str = ""
+    """What `run` and `collect` read when no source is given on the command line."""
+    rules: str = "rules.yaml"
+    """The rules file."""
+    schema: str = ""
+    """Schema file of the producer; empty is the built-in schema."""
+    snapshot_seconds: float = 10.0
+    """How often detectors persist their state."""
+    batch: int = 1000
+    """Transactions scored together."""
+
+    @property
+    def store_url(self) -> str:
+        """The store's address, the embedded default included."""
+        return self.store or f"sqlite:///{self.home_path / 'store.db'}"
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's address, the embedded default included."""
+        return self.ledger or f"sqlite:///{self.home_path / 'ledger.db'}"
+
+    @property
+    def home_path(self) -> Path:
+        """The folder of everything that is kept on this machine."""
+        return Path(self.home)
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Return the settings found in `environment`; raises ConfigurationError naming a bad variable."""
+    values = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() in Settings.__struct_fields__
+    }
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"a TXWATCH_ environment variable is wrong: {error}") from error

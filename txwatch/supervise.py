@@ -1,0 +1,85 @@
+"""Run services in turn in one process until they finish or the process is asked to stop.
+
+One thread, one step at a time: a batch is collected, then scored, then announced.  Nothing is shared
+but the store and the ledger, so the same services run alone in processes of their own.
+"""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from txwatch.ports import Clock, Service
+
+IDLE_SECONDS = 0.05
+"""How long to wait when no service had anything to do."""
+
+Observer = Callable[[], None]
+
+
+class StopRequest:
+    """Whether somebody asked the process to stop: SIGTERM, SIGINT, a deadline, a full quota."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+
+    def __bool__(self) -> bool:
+        """Tell whether a stop was asked for."""
+        return self.reason is not None
+
+    def ask(self, reason: str) -> None:
+        """Ask for a stop; the first reason is kept."""
+        self.reason = self.reason or reason
+
+
+@contextmanager
+def stop_on_signals(stop: StopRequest, wake: Callable[[], None]) -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into a stop request; a second SIGINT ends the process at once."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if stop and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.ask(signal.Signals(number).name)
+        wake()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def supervise(
+    services: Sequence[Service],
+    clock: Clock,
+    stop: StopRequest,
+    *,
+    once: bool = False,
+    observe: Observer = lambda: None,
+) -> None:
+    """Step every service in turn; return when all have finished, or when asked to stop.
+
+    With `once`, return as soon as a whole round found nothing to do.  `observe` is called after every
+    round.  The services are drained in order: what the first one handed over is still taken up by the
+    next ones, unless the stop came from outside; `close` is the caller's.
+    """
+    while not stop:
+        progress = [service.step() for service in services]
+        observe()
+        if sum(step.handled for step in progress) == 0:
+            if once or all(step.finished for step in progress):
+                return
+            clock.sleep(IDLE_SECONDS)
+
+
+def close_all(services: Sequence[Service]) -> None:
+    """Close every service, the source first; an error in one does not keep the others open."""
+    errors: list[Exception] = []
+    for service in services:
+        try:
+            service.close()
+        except Exception as error:  # noqa: BLE001 - raised below, after the others were closed
+            errors.append(error)
+    if errors:
+        raise errors[0]
