@@ -1,0 +1,88 @@
+"""The notifier: from the queue of discovered anomalies to the channels."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from alerts.channels import Channel
+from alerts.policy import AlertSettings, decide
+from txwatch.model import Anomaly
+from txwatch.ports import Health, Progress
+
+CONSUMER = "alerts"
+BATCH = 100
+
+
+class Discovery(Protocol):
+    """One entry of the queue."""
+
+    number: int
+    document: bytes
+
+
+class DiscoveryQueue(Protocol):
+    """The part of the ledger that the notifier needs."""
+
+    def discovered(self, after: int, limit: int) -> Sequence[Discovery]:
+        """Return entries beyond `after`, in order of discovery."""
+
+    def queue_position(self, name: str) -> int:
+        """Return the number that `name` has handled last."""
+
+    def advance(self, name: str, number: int) -> None:
+        """Record durably that `name` has handled everything up to `number`."""
+
+
+class NotifierService:
+    """Tells the channels what the policy lets through.
+
+    1. Read the next entries of the queue, in order of discovery (late anomalies included).
+    2. Send each that the policy lets through to every channel.
+    3. Only then record the number: a crash before 3 sends again what a channel cannot recognise.
+    """
+
+    name = "alerts"
+
+    def __init__(self, queue: DiscoveryQueue, channels: Sequence[Channel], settings: AlertSettings) -> None:
+        self._queue = queue
+        self._channels = channels
+        self._settings = settings
+        self._position = queue.queue_position(CONSUMER)
+        self._sent = 0
+        self._held: dict[str, int] = {}
+
+    def step(self) -> Progress:
+        """Handle the next entries of the queue."""
+        entries = self._queue.discovered(self._position, BATCH)
+        for entry in entries:
+            self._handle(entry)
+        if entries:
+            self._position = entries[-1].number
+            self._queue.advance(CONSUMER, self._position)
+        return Progress(handled=len(entries), finished=True)
+
+    def health(self) -> Health:
+        """Return how many notifications were sent and held back."""
+        held = sum(self._held.values())
+        return Health(
+            name=self.name,
+            state="ok",
+            sentence=f"{self._sent} sent, {held} below the alert policy",
+            figures={"sent": self._sent, "held": held},
+        )
+
+    def close(self) -> None:
+        """Close the channels."""
+        for channel in self._channels:
+            channel.close()
+
+    def _handle(self, entry: Discovery) -> None:
+        anomaly = msgspec.json.decode(entry.document, type=Anomaly)
+        decision = decide(anomaly, self._settings)
+        if not decision.notify:
+            self._held[decision.reason] = self._held.get(decision.reason, 0) + 1
+            return
+        for channel in self._channels:
+            channel.send(entry.number, anomaly)
+        self._sent += 1

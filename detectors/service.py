@@ -1,0 +1,170 @@
+"""The detector at work: reads the feed, scores it, writes anomalies back, commits."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from detectors.detection import Detection, Findings
+from txwatch.model import Anomaly, Cursor, Partition
+from txwatch.ports import Clock, Health, Progress, Store
+
+CONSUMER = "detectors"
+
+
+class Snapshot(Protocol):
+    """What the ledger kept of an earlier run."""
+
+    cursors: Mapping[Partition, Cursor]
+    payload: bytes
+
+
+class DetectionLedger(Protocol):
+    """The part of the ledger that a detector needs."""
+
+    def cursors(self, consumer: str) -> dict[Partition, Cursor]:
+        """Return how far the consumer's results are committed."""
+
+    def commit_step(
+        self, consumer: str, cursors: Mapping[Partition, Cursor], anomalies: Sequence[Anomaly]
+    ) -> None:
+        """In one transaction: move the cursors and queue the new anomalies."""
+
+    def save_snapshot(
+        self, consumer: str, cursors: Mapping[Partition, Cursor], payload: bytes, version: str
+    ) -> None:
+        """Keep the state that belongs to these cursors."""
+
+
+class DetectorService:
+    """Scores every transaction of the feed once, whatever dies on the way.
+
+    1. Read the feed beyond the cursors; score it; the state moves on in memory.
+    2. Write anomalies and series windows to the store (idempotent: ids depend on the message alone).
+    3. In one ledger transaction: move the committed cursors, queue the new anomalies.
+    4. Every `snapshot_seconds`, and on closing, keep the state together with its cursors.
+
+    After a crash the state comes back from the last snapshot and the rows up to the committed cursors
+    are scored again, to the same result, but neither written nor queued a second time.
+    """
+
+    name = "detectors"
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: DetectionLedger,
+        detection: Detection,
+        clock: Clock,
+        *,
+        at: Mapping[Partition, Cursor],
+        batch: int = 1000,
+        snapshot_seconds: float = 10.0,
+    ) -> None:
+        """`detection` is the state that belongs to the cursors `at` (both empty on the first run)."""
+        self._store = store
+        self._ledger = ledger
+        self._detection = detection
+        self._clock = clock
+        self._batch = batch
+        self._snapshot_seconds = snapshot_seconds
+        self._cursors = dict(at)
+        self._committed = ledger.cursors(CONSUMER)
+        self._saved_cursors = dict(at)
+        self._saved_at = clock.now()
+        self._counts = {"transactions": 0, "anomalies": 0, "replayed": 0, "snapshots": 0}
+        self._closed = False
+
+    def step(self) -> Progress:
+        """Score the next batch of the feed."""
+        rows = self._store.feed(self._cursors, self._batch)
+        for part, known in split_at(rows, self._committed):
+            self._score(part, known=known)
+        self._snapshot_if_due(idle=rows.is_empty())
+        return Progress(handled=rows.height, finished=True)
+
+    def health(self) -> Health:
+        """Return the counts since the start, and what the detection says of itself."""
+        counts = self._counts
+        faults = self._detection.faults()
+        return Health(
+            name=self.name,
+            state="degraded" if faults else "ok",
+            sentence="; ".join(faults)
+            or f"{counts['transactions']:,} scored, {counts['anomalies']:,} anomalies",
+            figures={name: float(count) for name, count in counts.items()},
+        )
+
+    def close(self) -> None:
+        """Keep the state, so that the next start replays nothing."""
+        if not self._closed:
+            self._closed = True
+            self._snapshot()
+
+    def _score(self, rows: pl.DataFrame, *, known: bool) -> None:
+        findings = self._detection.step(rows, self._clock.now)
+        self._cursors.update(last_cursors(rows))
+        if known:
+            self._counts["replayed"] += rows.height
+            return
+        self._write(findings)
+        self._counts["transactions"] += rows.height
+
+    def _write(self, findings: Findings) -> None:
+        if findings.anomalies:
+            self._store.put_anomalies(findings.anomalies)
+        if findings.points:
+            self._store.put_series(findings.points)
+        self._ledger.commit_step(CONSUMER, self._cursors, findings.anomalies)
+        self._committed = dict(self._cursors)
+        self._counts["anomalies"] += len(findings.anomalies)
+
+    def _snapshot_if_due(self, *, idle: bool) -> None:
+        waited = (self._clock.now() - self._saved_at).total_seconds()
+        if waited >= self._snapshot_seconds or (idle and waited >= 1.0):
+            self._snapshot()
+
+    def _snapshot(self) -> None:
+        if self._cursors != self._saved_cursors:
+            self._ledger.save_snapshot(
+                CONSUMER, self._cursors, self._detection.dump(), self._detection.version
+            )
+            self._saved_cursors = dict(self._cursors)
+            self._counts["snapshots"] += 1
+        self._saved_at = self._clock.now()
+
+
+def split_at(rows: pl.DataFrame, committed: Mapping[Partition, Cursor]) -> list[tuple[pl.DataFrame, bool]]:
+    """Split rows into the part whose results are committed already and the part that is new.
+
+    The committed rows are a prefix of what is read, since they were once read in this order.  Where
+    they are not (a ledger restored from a backup), all rows count as new: writing again is harmless.
+    """
+    if rows.is_empty():
+        return []
+    known = np.fromiter(_is_known(rows, committed), dtype=bool, count=rows.height)
+    count = int(known.sum())
+    if not known[:count].all():
+        return [(rows, False)]
+    parts = [(rows[:count], True), (rows[count:], False)]
+    return [(part, is_known) for part, is_known in parts if not part.is_empty()]
+
+
+def last_cursors(rows: pl.DataFrame) -> dict[Partition, Cursor]:
+    """Return each partition's cursor after these feed rows."""
+    last = rows.group_by("source", "partition").agg(pl.col("arrival").last(), pl.col("sequence").last())
+    return {
+        Partition(source, partition): Cursor(arrival, sequence)
+        for source, partition, arrival, sequence in last.iter_rows()
+    }
+
+
+def _is_known(rows: pl.DataFrame, committed: Mapping[Partition, Cursor]) -> list[bool]:
+    if not committed:
+        return [False] * rows.height
+    columns = rows.select("source", "partition", "sequence").iter_rows()
+    return [
+        (cursor := committed.get(Partition(source, partition))) is not None and sequence <= cursor.sequence
+        for source, partition, sequence in columns
+    ]
