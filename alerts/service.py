@@ -69,7 +69,7 @@ class NotifierService:
             name=self.name,
             state="ok",
             sentence=f"{self._sent} sent, {held} below the alert policy",
-            figures={"sent": self._sent, "held": held},
+            figures={"sent_total": self._sent, "held_total": held},
         )
 
     def close(self) -> None:

@@ -73,7 +73,9 @@ class DetectorService:
         self._committed = ledger.cursors(CONSUMER)
         self._saved_cursors = dict(at)
         self._saved_at = clock.now()
-        self._counts = {"transactions": 0, "anomalies": 0, "replayed": 0, "snapshots": 0}
+        self._counts = dict.fromkeys(
+            ("transactions_total", "anomalies_total", "replayed_total", "snapshots_total"), 0
+        )
         self._closed = False
 
     def step(self) -> Progress:
@@ -92,7 +94,7 @@ class DetectorService:
             name=self.name,
             state="degraded" if faults else "ok",
             sentence="; ".join(faults)
-            or f"{counts['transactions']:,} scored, {counts['anomalies']:,} anomalies",
+            or f"{counts['transactions_total']:,} scored, {counts['anomalies_total']:,} anomalies",
             figures={name: float(count) for name, count in counts.items()},
         )
 
@@ -106,10 +108,10 @@ class DetectorService:
         findings = self._detection.step(rows, self._clock.now)
         self._cursors.update(last_cursors(rows))
         if known:
-            self._counts["replayed"] += rows.height
+            self._counts["replayed_total"] += rows.height
             return
         self._write(findings)
-        self._counts["transactions"] += rows.height
+        self._counts["transactions_total"] += rows.height
 
     def _write(self, findings: Findings) -> None:
         if findings.anomalies:
@@ -118,7 +120,7 @@ class DetectorService:
             self._store.put_series(findings.points)
         self._ledger.commit_step(CONSUMER, self._cursors, findings.anomalies)
         self._committed = dict(self._cursors)
-        self._counts["anomalies"] += len(findings.anomalies)
+        self._counts["anomalies_total"] += len(findings.anomalies)
 
     def _snapshot_if_due(self, *, idle: bool) -> None:
         waited = (self._clock.now() - self._saved_at).total_seconds()
@@ -131,7 +133,7 @@ class DetectorService:
                 CONSUMER, self._cursors, self._detection.dump(), self._detection.version
             )
             self._saved_cursors = dict(self._cursors)
-            self._counts["snapshots"] += 1
+            self._counts["snapshots_total"] += 1
         self._saved_at = self._clock.now()
 
 

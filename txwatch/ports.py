@@ -167,7 +167,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """How a service is, for people: `state` is ok, degraded or failed; the sentence says why."""
+    """How a service is: `state` is ok, degraded or failed; the sentence says why, for people.
+
+    `figures` become metrics: names in snake_case with their unit (`lag_seconds`); a figure that only
+    ever grows ends in `_total`.
+    """
 
     name: str
     state: str

@@ -4,10 +4,12 @@ What administrators tune lives in `rules.yaml` instead; the line between the two
 differs from machine to machine, a rule does not.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+from dotenv import dotenv_values
 
 from txwatch.errors import ConfigurationError
 
@@ -48,6 +50,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def home_path(self) -> Path:
         """The folder of everything that is kept on this machine."""
         return Path(self.home)
+
+
+def current_settings() -> Settings:
+    """Return the settings of this process: the environment first, then `.env` in the current folder."""
+    file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return from_environment(file | dict(os.environ))
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from txwatch.clock import SystemClock
 from txwatch.ports import Clock, Service
 
 IDLE_SECONDS = 0.05
@@ -61,8 +62,8 @@ def supervise(
     """Step every service in turn; return when all have finished, or when asked to stop.
 
     With `once`, return as soon as a whole round found nothing to do.  `observe` is called after every
-    round.  The services are drained in order: what the first one handed over is still taken up by the
-    next ones, unless the stop came from outside; `close` is the caller's.
+    round.  A stop is answered between two rounds, so every step is finished and committed; `close`,
+    which persists what is in memory, is the caller's.
     """
     while not stop:
         progress = [service.step() for service in services]
@@ -71,6 +72,23 @@ def supervise(
             if once or all(step.finished for step in progress):
                 return
             clock.sleep(IDLE_SECONDS)
+
+
+def work(
+    services: Sequence[Service],
+    clock: SystemClock,
+    *,
+    stop: StopRequest | None = None,
+    once: bool = False,
+    observe: Observer = lambda: None,
+) -> None:
+    """Supervise the services of a command until done or signalled, then close them whatever happened."""
+    stop = stop or StopRequest()
+    with stop_on_signals(stop, clock.wake):
+        try:
+            supervise(services, clock, stop, once=once, observe=observe)
+        finally:
+            close_all(services)
 
 
 def close_all(services: Sequence[Service]) -> None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
     ids=["mypy", "ruff-check", "ruff-format"],
 )
 def test_the_checkout_is_clean(arguments):
-    """mypy strict, every ruff rule less the argued exceptions, and the formatter agree with the code."""
+    """Mypy strict, every ruff rule less the argued exceptions, and the formatter agree with the code."""
     run = subprocess.run(
         [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
