@@ -23,8 +23,8 @@ PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = ROOT / "requirements-test.txt"
 STAMP = VENV / "installed.sha256"
 OLDEST_PYTHON = (3, 11)
-SPREAD = ["-n", "2", "--dist", "loadgroup"]
-"""Two workers; tests of the same real server stay with one of them."""
+SPREAD = ["-n", "2", "--dist", "loadfile"]
+"""Two workers; each starts the real servers that its files ask for once."""
 
 
 def main() -> int:

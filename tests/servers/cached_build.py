@@ -38,6 +38,11 @@ def built(name: str, build: Callable[[Path, Path], None]) -> Path:
     return finished
 
 
+def is_built(name: str) -> bool:
+    """Tell whether `built` would return at once."""
+    return (cache_folder() / name).is_dir()
+
+
 def needs(*tools: str) -> None:
     """Raise ServerUnavailableError naming the tools that this machine lacks."""
     missing = [tool for tool in tools if shutil.which(tool) is None]

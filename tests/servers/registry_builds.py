@@ -19,6 +19,9 @@ INFLUXDB_VERSION = "2.7.12"
 INFLUXDB_MODULE = "github.com/influxdata/influxdb/v2"
 PKG_CONFIG_MODULE = "github.com/influxdata/pkg-config"
 
+KAFKA_FOLDER = f"kafka-{KAFKA_VERSION}"
+INFLUXDB_FOLDER = f"influxdb-{INFLUXDB_VERSION}-{os.uname().sysname}-{os.uname().machine}".lower()
+
 POM = """<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>txwatch</groupId><artifactId>servers</artifactId><version>1</version>
@@ -42,12 +45,12 @@ CAP_LINTS = '#!/bin/sh\nexec "$@" --cap-lints warn\n'
 
 def kafka_jars() -> Path:
     """Return the folder of Kafka's jars (46 MB, seconds the first time)."""
-    return built(f"kafka-{KAFKA_VERSION}", _fetch_kafka)
+    return built(KAFKA_FOLDER, _fetch_kafka)
 
 
 def influxd() -> Path:
     """Return the influxd binary (132 MB, minutes the first time)."""
-    return built(f"influxdb-{INFLUXDB_VERSION}-{_platform()}", _build_influxdb) / "influxd"
+    return built(INFLUXDB_FOLDER, _build_influxdb) / "influxd"
 
 
 def _fetch_kafka(folder: Path, log: Path) -> None:
@@ -107,10 +110,6 @@ def _rust_environment(work: Path) -> dict[str, str]:
 
 def _go_env(name: str, work: Path) -> str:
     return _output(["go", "env", name], work, work / "go-env.log").strip()
-
-
-def _platform() -> str:
-    return f"{os.uname().sysname}-{os.uname().machine}".lower()
 
 
 def _output(command: Sequence[str], folder: Path, log: Path) -> str:

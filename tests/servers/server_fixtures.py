@@ -1,4 +1,4 @@
-"""The fixtures `kafka` and `influxdb`: real servers on loopback, one of each for the whole test run.
+"""The fixtures `kafka` and `influxdb`: real servers on loopback, one of each per worker and test run.
 
 A test that asks for one is skipped, with the reason, where it cannot be had, and fails instead where
 TXWATCH_REQUIRE_SERVERS or CI is set.  Tests may kill, pause and restart a server but leave it running.
@@ -11,32 +11,34 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from cached_build import ServerUnavailableError
+from cached_build import ServerUnavailableError, is_built
 from influxdb_server import InfluxdbServer, start_influxdb
 from kafka_server import KafkaServer, start_kafka
+from launchers import container_engine
+from registry_builds import INFLUXDB_FOLDER, KAFKA_FOLDER
 from running_server import RunningServer
 
-SERVERS = ("kafka", "influxdb")
 Server = TypeVar("Server", bound=RunningServer)
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """A real Kafka: `kafka.address`."""
+    _build_only_if_required(KAFKA_FOLDER)
     yield from _running(start_kafka, tmp_path_factory.mktemp("kafka"))
 
 
 @pytest.fixture(scope="session")
 def influxdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxdbServer]:
     """A real InfluxDB: `influxdb.url`, `.token` (the operator's), `.org`, and `.new_org()`."""
+    _build_only_if_required(INFLUXDB_FOLDER)
     yield from _running(start_influxdb, tmp_path_factory.mktemp("influxdb"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give all tests of the real servers to one worker (`--dist loadgroup`), so that each starts once."""
-    for item in items:
-        if set(SERVERS) & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("servers"))
+def _build_only_if_required(folder: str) -> None:
+    """Surprise nobody with a build of minutes in the middle of the tests."""
+    if not (_required() or is_built(folder) or container_engine()):
+        pytest.skip(f"{folder} is not built yet; `python3 tests/run.py --servers` does it once")
 
 
 def _running(start: Callable[[Path], Server], folder: Path) -> Iterator[Server]:

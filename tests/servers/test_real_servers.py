@@ -79,10 +79,10 @@ def test_influxdb_keeps_its_points_when_it_is_killed(influxdb, name):
     assert read(influxdb, name) == [1.0]
 
 
-@pytest.mark.parametrize("server", ["kafka", "influxdb"])
-def test_a_paused_server_goes_on_where_it_was(server, request):
+@pytest.mark.parametrize("index", [0, 1], ids=["kafka", "influxdb"])
+def test_a_paused_server_goes_on_where_it_was(kafka, influxdb, index):
     """While paused a server does not answer; resumed, it does."""
-    server = request.getfixturevalue(server)
+    server = (kafka, influxdb)[index]
     server.pause()
     silent = not server.ready()
     server.resume()
