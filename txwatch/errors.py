@@ -7,12 +7,14 @@
     |- StoreError             the store or the ledger refuses (exit 5)
     |  |- StoreBusyError      somebody else holds it; the same call may pass later (retryable)
     |  |- StoreLockedError    another ingester owns the file
+    |  |- RowsRefusedError     it will never take some rows; the others are stored
     |- SnapshotError          a snapshot cannot be used (exit 6)
 
 Bad *records* are values (`model.Rejected`), never exceptions.
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
 
 class TxwatchError(Exception):
@@ -54,6 +56,23 @@ class StoreBusyError(StoreError):
 
 class StoreLockedError(StoreError):
     """Another process already ingests into this store."""
+
+
+class RefusedRow(NamedTuple):
+    """One row that a store will never take, and why."""
+
+    source: str
+    partition: int
+    sequence: int
+    sentence: str
+
+
+class RowsRefusedError(StoreError):
+    """The store will never take some rows; all the others are stored.  `refused` is for the quarantine."""
+
+    def __init__(self, refused: Sequence[RefusedRow]) -> None:
+        super().__init__(f"the store refused {len(refused)} row(s), the first because {refused[0].sentence}")
+        self.refused = tuple(refused)
 
 
 class SnapshotError(TxwatchError):
