@@ -1,0 +1,43 @@
+"""The notifier's commands, and how the command line opens it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alerts.channels import Channel, ConsoleChannel, FileChannel
+from alerts.policy import AlertSettings
+from alerts.service import NotifierService
+from txwatch.settings import current_settings
+from txwatch.shipped import rules_document, rules_path, section
+from txwatch.supervise import work
+from txwatch.workplace import Workplace, open_workplace
+
+
+def open_notifier(workplace: Workplace, *, file: Path | None, console: bool) -> NotifierService:
+    """Return the notifier of this workplace, with the policy of its rules file."""
+    channels: list[Channel] = [ConsoleChannel(sys.stdout)] if console else []
+    if file is not None:
+        channels.append(FileChannel(file))
+    document = rules_document(rules_path(workplace.settings))
+    policy = section(document, "alerts", AlertSettings, AlertSettings())
+    return NotifierService(workplace.ledger, channels, policy)
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the notifier's commands to the root command."""
+    app.command()(alert)
+
+
+def alert(
+    file: Annotated[Path | None, typer.Option(help="Also append JSON lines to this file.")] = None,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Tell what is waiting, then end.")] = False,
+) -> None:
+    """Tell about discovered anomalies, as they come, on the console (and into a file).
+
+    Example: txwatch alert --file alerts.jsonl
+    """
+    with open_workplace(current_settings(), writer=False) as workplace:
+        work([open_notifier(workplace, file=file, console=True)], workplace.clock, once=once)

@@ -1,0 +1,46 @@
+"""What a long-running command works with: settings, clock, store and ledger, opened and closed together."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from txwatch.clock import SystemClock
+from txwatch.errors import StoreError
+from txwatch.ledger import Ledger
+from txwatch.ports import Store
+from txwatch.settings import Settings
+from txwatch.stores import open_store
+
+
+class Workplace(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings and the opened places that a command's services share."""
+
+    settings: Settings
+    clock: SystemClock
+    store: Store
+    ledger: Ledger
+
+
+@contextmanager
+def open_workplace(settings: Settings, *, writer: bool) -> Iterator[Workplace]:
+    """Open store and ledger; `writer` claims the store for ingestion (one process at a time)."""
+    clock = SystemClock()
+    _make_home(settings.home_path)
+    store = open_store(settings.store_url, clock, writer=writer)
+    try:
+        ledger = Ledger.open(settings.ledger_url, clock)
+        try:
+            yield Workplace(settings=settings, clock=clock, store=store, ledger=ledger)
+        finally:
+            ledger.close()
+    finally:
+        store.close()
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make the folder {home}: {error.strerror}; set TXWATCH_HOME") from error
