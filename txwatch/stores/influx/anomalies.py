@@ -1,0 +1,155 @@
+"""Anomalies in InfluxDB: as they are in the bucket `cases`, with pseudonyms in the bucket `anomalies`.
+
+Guarantee: an anomaly is one point, so writing it again is a regrade.  Its tags (source, partition, lap,
+kind, mode) and its time (the transaction's point time; for a series its window and registered number)
+never change; all fields are written each time.  `record` is the whole anomaly; the other fields are for
+queries and dashboards.  Reads come from `cases`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+import polars as pl
+
+from txwatch.model import Anomaly, Reason
+from txwatch.ports import AnomalyQuery
+from txwatch.stores.influx.conditions import between, equal, holds, where
+from txwatch.stores.influx.connection import Connection
+from txwatch.stores.influx.layout import ANOMALIES, CASES
+from txwatch.stores.influx.points import FieldValue, lap, point, point_time
+
+Pseudonym = Callable[[str, str], str]
+"""(kind of id, raw id) -> pseudonym."""
+
+PERSONAL = ("user_id", "card_id", "device_id", "ip")
+"""Ids that operators see as pseudonyms only."""
+
+MEASUREMENT = "anomalies"
+LONGEST_RECORD = 1_000_000
+_RECORD = {"name": pl.String(), "tags": pl.String(), "time": pl.Int64(), "record": pl.String()}
+
+
+def put_anomalies(connection: Connection, anomalies: Sequence[Anomaly], pseudonym: Pseudonym | None) -> None:
+    """Write anomalies; operators' copies only if there is a way to make pseudonyms."""
+    if not anomalies:
+        return
+    connection.write(CASES, _lines(anomalies))
+    if pseudonym:
+        connection.write(ANOMALIES, _lines(pseudonymous(each, pseudonym) for each in anomalies))
+
+
+def read_anomalies(connection: Connection, query: AnomalyQuery) -> list[Anomaly]:
+    """Return the matching anomalies, newest event time first."""
+    newest = "" if query.limit is None else f" LIMIT {query.limit}"
+    select = f"SELECT record FROM {MEASUREMENT}{_where(query)}"  # noqa: S608 - InfluxQL; values are quoted literals
+    answer = connection.rows(CASES, f"{select} ORDER BY time DESC{newest}")
+    if not answer:
+        return []
+    records = pl.read_csv(answer, schema=_RECORD)["record"]
+    return [msgspec.json.decode(record, type=Anomaly) for record in records]
+
+
+def anomaly_line(anomaly: Anomaly) -> str:
+    """Return the anomaly as a line."""
+    tags = {
+        "source": anomaly.source,
+        "partition": str(anomaly.partition),
+        "lap": lap(anomaly.sequence),
+        "kind": anomaly.kind,
+        "mode": anomaly.mode.value,
+    }
+    return point(MEASUREMENT, tags, _fields(anomaly), point_time(anomaly.timestamp, anomaly.sequence))
+
+
+def pseudonymous(anomaly: Anomaly, pseudonym: Pseudonym) -> Anomaly:
+    """Return the anomaly as operators may see it: no personal id left in fields, facts or sentences."""
+    raw = _personal_ids(anomaly)
+    hidden = {value: pseudonym(kind, value) for value, kind in raw.items()}
+    return msgspec.structs.replace(
+        anomaly,
+        entity_id=hidden.get(anomaly.entity_id, anomaly.entity_id),
+        user_id=hidden.get(anomaly.user_id or "", anomaly.user_id),
+        card_id=hidden.get(anomaly.card_id or "", anomaly.card_id),
+        reasons=tuple(_hide(reason, hidden) for reason in anomaly.reasons),
+    )
+
+
+def _lines(anomalies: Iterable[Anomaly]) -> bytes:
+    return "\n".join(map(anomaly_line, anomalies)).encode()
+
+
+def _fields(anomaly: Anomaly) -> dict[str, FieldValue]:
+    return {
+        "anomaly_id": anomaly.anomaly_id,
+        "severity": anomaly.severity.word,
+        "level": int(anomaly.severity),
+        "score": anomaly.score,
+        "type": anomaly.type.value,
+        "types": _words(reason.type.value for reason in anomaly.reasons),
+        "rules": _words(anomaly.rules),
+        "entity_kind": anomaly.entity_kind,
+        "entity_id": anomaly.entity_id,
+        "transaction_id": anomaly.transaction_id or "",
+        "user_id": anomaly.user_id or "",
+        "merchant_id": anomaly.merchant_id or "",
+        "amount": anomaly.amount,
+        "currency": anomaly.currency or "",
+        "status": anomaly.status.value if anomaly.status else "",
+        "channel": anomaly.channel or "",
+        "country": anomaly.country or "",
+        "series": anomaly.series or "",
+        "reason": anomaly.reasons[0].sentence if anomaly.reasons else "",
+        "late": anomaly.late,
+        "detected_at": point_time(anomaly.detected_at, 0),
+        "record": _record(anomaly),
+    }
+
+
+def _words(words: Iterable[str]) -> str:
+    """Return words so that each stands between two spaces."""
+    return f" {'  '.join(words)} "
+
+
+def _record(anomaly: Anomaly) -> str:
+    """Return the anomaly as JSON, with its weakest reasons left out if it would not fit into a field."""
+    record = msgspec.json.encode(anomaly)
+    while len(record) > LONGEST_RECORD and anomaly.reasons:
+        anomaly = msgspec.structs.replace(anomaly, reasons=anomaly.reasons[: len(anomaly.reasons) // 2])
+        record = msgspec.json.encode(anomaly)
+    return record.decode()
+
+
+def _where(query: AnomalyQuery) -> str:
+    return where(
+        [
+            *between(query.since, query.until),
+            f"level >= {int(query.min_severity)}",
+            *equal("anomaly_id", query.anomaly_id),
+            *equal("user_id", query.user_id),
+            *equal("merchant_id", query.merchant_id),
+            *equal("transaction_id", query.transaction_id),
+            *equal("series", query.series),
+            *equal("mode", query.mode.value if query.mode else None),
+            *holds("types", query.type),
+            *holds("rules", query.rule),
+        ]
+    )
+
+
+def _personal_ids(anomaly: Anomaly) -> dict[str, str]:
+    """Return the raw ids of persons that the anomaly mentions, each with its kind."""
+    found = {anomaly.user_id: "user_id", anomaly.card_id: "card_id"}
+    for reason in anomaly.reasons:
+        found |= {str(reason.facts[kind]): kind for kind in PERSONAL if reason.facts.get(kind)}
+    kind = f"{anomaly.entity_kind}_id" if anomaly.entity_kind != "ip" else "ip"
+    if kind in PERSONAL:
+        found[anomaly.entity_id] = kind
+    return {raw: kind for raw, kind in found.items() if raw}
+
+
+def _hide(reason: Reason, hidden: dict[str, str]) -> Reason:
+    sentence = reason.sentence
+    for raw in sorted(hidden, key=len, reverse=True):
+        sentence = sentence.replace(raw, hidden[raw])
+    facts = {name: hidden.get(str(value), value) for name, value in reason.facts.items()}
+    return msgspec.structs.replace(reason, sentence=sentence, facts=facts)

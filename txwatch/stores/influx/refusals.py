@@ -1,0 +1,37 @@
+"""A refused write resolved to the single points that are to blame.
+
+The server names at most one of the points that it refuses, so what it refuses is cut in halves until each
+half is taken or is a single line.  Points have an identity: writing those again that were taken is harmless.
+"""
+
+import re
+from collections.abc import Callable
+
+import polars as pl
+
+from txwatch.stores.influx.connection import PointsRefusedError
+
+_HOW_MANY = re.compile(r"dropped[= ](\d+)")
+
+
+def write_what_is_taken(write: Callable[[bytes], None], lines: pl.Series) -> dict[int, str]:
+    """Write all lines that the server takes; returns the others' row numbers with a sentence for each."""
+    return _write(write, lines, 0) if len(lines) else {}
+
+
+def _write(write: Callable[[bytes], None], lines: pl.Series, start: int) -> dict[int, str]:
+    try:
+        write("\n".join(lines).encode())
+    except PointsRefusedError as error:
+        sentence = str(error)
+    else:
+        return {}
+    if _refuses_all(sentence, len(lines)):
+        return dict.fromkeys(range(start, start + len(lines)), sentence)
+    middle = len(lines) // 2
+    return _write(write, lines[:middle], start) | _write(write, lines[middle:], start + middle)
+
+
+def _refuses_all(sentence: str, count: int) -> bool:
+    found = _HOW_MANY.search(sentence)
+    return count == 1 or (found is not None and int(found[1]) == count)

@@ -1,0 +1,169 @@
+"""The store behind one InfluxDB: `txwatch.ports.Store` over the buckets of `layout`."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from txwatch.errors import StoreError
+from txwatch.model import Anomaly, Cursor, Partition, Quarantined
+from txwatch.ports import (
+    AnomalyQuery,
+    Clock,
+    RetentionPolicy,
+    SeriesPoint,
+    SeriesQuery,
+    TransactionQuery,
+)
+from txwatch.stores.influx.anomalies import Pseudonym, put_anomalies, read_anomalies
+from txwatch.stores.influx.conditions import between, where
+from txwatch.stores.influx.connection import PATIENCE, Connection
+from txwatch.stores.influx.feed import read_feed
+from txwatch.stores.influx.history import read_transactions
+from txwatch.stores.influx.layout import (
+    ANOMALIES,
+    CASES,
+    FEED,
+    METRICS,
+    QUARANTINE,
+    STORE_BUCKETS,
+    TRANSACTIONS,
+)
+from txwatch.stores.influx.quarantine import put_quarantined, read_quarantined
+from txwatch.stores.influx.series import put_series, read_series
+from txwatch.stores.influx.transactions import Writer
+
+COUNTED = {
+    "transactions": (TRANSACTIONS, "transactions", "sequence"),
+    "anomalies": (CASES, "anomalies", "level"),
+    "series": (METRICS, "series", "value"),
+    "quarantine": (QUARANTINE, "quarantine", "sequence"),
+}
+"""Kind of record -> bucket, measurement, a field that every point of it has."""
+
+
+class InfluxStore:
+    """Everything that has a time, in InfluxDB 2.
+
+    Reads and writes are retried for `patience` with growing, random waits; then StoreBusyError is raised,
+    and the same call may be repeated without losing or doubling anything.  `pseudonym` makes what
+    operators see of personal ids; without it nothing is written for operators.
+    """
+
+    def __init__(  # noqa: PLR0913 - where, as whom, and three choices, all by keyword
+        self,
+        *,
+        url: str,
+        token: str,
+        org: str,
+        clock: Clock,
+        pseudonym: Pseudonym | None = None,
+        patience: timedelta = PATIENCE,
+        buckets: Collection[str] = STORE_BUCKETS,
+        certificate_authority: str | None = None,
+    ) -> None:
+        """Connect and make sure that `buckets` are there and may be read; raises StoreError if not."""
+        self._connection = Connection(
+            url=url, token=token, org=org, clock=clock, patience=patience, verify=certificate_authority
+        )
+        self._pseudonym = pseudonym
+        self._clock = clock
+        self._require(buckets)
+        kept = self._kept(TRANSACTIONS) if TRANSACTIONS in buckets else timedelta(0)
+        self._writer = Writer(self._connection, clock, kept)
+
+    def append(self, rows: pl.DataFrame) -> None:
+        """Write rows; raises RowsRefusedError for those that InfluxDB never takes, the others are stored."""
+        if not rows.is_empty():
+            self._writer.append(rows)
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Know nothing about partitions that another process takes over, or that came back from one."""
+        self._writer.forget(partitions)
+
+    def feed(self, after: Mapping[Partition, Cursor], limit: int) -> pl.DataFrame:
+        """Return at most `limit` rows beyond the cursors, by (arrival, sequence)."""
+        return read_feed(self._connection, after, limit)
+
+    def transactions(self, query: TransactionQuery) -> pl.DataFrame:
+        """Return the matching rows in event-time order."""
+        return read_transactions(self._connection, query)
+
+    def put_anomalies(self, anomalies: Sequence[Anomaly]) -> None:
+        """Write durably; writing one again is a regrade."""
+        put_anomalies(self._connection, anomalies, self._pseudonym)
+
+    def anomalies(self, query: AnomalyQuery) -> list[Anomaly]:
+        """Return the matching anomalies, newest event time first."""
+        return read_anomalies(self._connection, query)
+
+    def put_series(self, points: Sequence[SeriesPoint]) -> None:
+        """Write durably; writing a window again replaces it."""
+        put_series(self._connection, points)
+
+    def series(self, query: SeriesQuery) -> list[SeriesPoint]:
+        """Return the matching windows, oldest first."""
+        return read_series(self._connection, query)
+
+    def quarantine(self, records: Sequence[Quarantined]) -> None:
+        """Write durably; a record already there stays as it is."""
+        put_quarantined(self._connection, records)
+
+    def quarantined(self, *, code: str | None = None, limit: int | None = 100) -> list[Quarantined]:
+        """Return records, newest first."""
+        return read_quarantined(self._connection, code, limit)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many transactions, anomalies, series and quarantine records are stored."""
+        return {kind: self._count(kind) for kind in COUNTED}
+
+    def expire(self, policy: RetentionPolicy, now: datetime) -> dict[str, int]:
+        """Delete what is older than the policy allows; returns how many records of each kind went.
+
+        InfluxDB drops whole shards by the buckets' own retention; this is for a shorter one.
+        """
+        limits = {kind: now - getattr(policy, kind) for kind in COUNTED}
+        gone = {kind: self._count(kind, before=limit) for kind, limit in limits.items()}
+        for kind, limit in limits.items():
+            bucket, measurement, _ = COUNTED[kind]
+            self._connection.delete(bucket, measurement, limit)
+        self._connection.delete(FEED, FEED, now - policy.feed)
+        if self._pseudonym:
+            self._connection.delete(ANOMALIES, "anomalies", limits["anomalies"])
+        return gone
+
+    def close(self) -> None:
+        """Give back connections and threads; safe to call twice."""
+        self._writer.close()
+        self._connection.close()
+
+    def _count(self, kind: str, before: datetime | None = None) -> int:
+        bucket, measurement, field = COUNTED[kind]
+        select = f'SELECT count({field}) FROM "{measurement}"{where(between(None, before))}'  # noqa: S608 - InfluxQL, no outside text
+        (result,) = self._connection.results(bucket, select)
+        return sum(int(series["values"][0][1]) for series in result.get("series", ()))
+
+    def _require(self, buckets: Collection[str]) -> None:
+        """Refuse to start without a bucket: InfluxDB answers a read of a missing one with nothing."""
+        (result,) = self._connection.results(TRANSACTIONS, "SHOW DATABASES")
+        visible = {name for series in result.get("series", ()) for (name,) in series.get("values", ())}
+        missing = [name for name in buckets if name not in visible]
+        if missing:
+            raise StoreError(
+                f"bucket(s) {', '.join(missing)} are missing or closed to this token; run `txwatch init`"
+            )
+
+    def _kept(self, bucket: str) -> timedelta:
+        (result,) = self._connection.results(bucket, f'SHOW RETENTION POLICIES ON "{bucket}"')
+        (series,) = result["series"]
+        return duration(series["values"][0][series["columns"].index("duration")])
+
+
+def duration(go: str) -> timedelta:
+    """Return a duration as Go writes it (720h0m0s); raises ValueError for another text."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", go)
+    if found is None:
+        raise ValueError(f"{go!r} is not a duration")
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
