@@ -1,0 +1,66 @@
+"""One rule, checked and ready to be evaluated."""
+
+from collections.abc import Mapping
+
+import msgspec
+import polars as pl
+
+from detectors.rules.expressions import expression
+from detectors.rules.message import Message
+from detectors.rules.spec import RuleSpec
+from detectors.rules.sql import Sql
+from txwatch.model import AnomalyType, Severity
+
+_BASELINE_OF = {"merchant": "merchant_count"}
+_DEFAULT_BASELINE = "user_count"
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule of `rules.yaml`; `when` passed every check."""
+
+    spec: RuleSpec
+    when: Sql
+    message: Message
+
+    @property
+    def severity(self) -> Severity:
+        """The floor that a hit puts under the anomaly."""
+        return Severity.parse(self.spec.severity)
+
+    @property
+    def type(self) -> AnomalyType:
+        """What about the behaviour is strange."""
+        return AnomalyType(self.spec.type)
+
+    @property
+    def baseline(self) -> str:
+        """The column that counts what lies behind the entity's baseline."""
+        return _BASELINE_OF.get(self.spec.entity, _DEFAULT_BASELINE)
+
+    @property
+    def condition(self) -> pl.Expr:
+        """When it holds, over prepared columns: the predicate, enough baseline, within its hours."""
+        condition = expression(self.when)
+        if self.spec.min_baseline is not None:
+            condition &= pl.col(self.baseline) >= self.spec.min_baseline
+        if self.spec.hours is not None:
+            condition &= _within(self.spec.hours)
+        return condition.fill_null(value=False)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Every column and feature that it reads, for its condition or its reason."""
+        named = [self.spec.observed, self.spec.expected]
+        named += [self.baseline] if self.spec.min_baseline or self.spec.expected else []
+        named += ["hour"] if self.spec.hours else []
+        return self.when.columns | self.message.columns | {name for name in named if name}
+
+    def facts(self, values: Mapping[str, object]) -> dict[str, object]:
+        """Return the values on which the condition rested, by column."""
+        return {name: values.get(name) for name in sorted(self.when.columns)}
+
+
+def _within(hours: str) -> pl.Expr:
+    first, last = (int(part) for part in hours.split("-"))
+    after, before = pl.col("hour") >= first, pl.col("hour") < last
+    return after & before if first < last else after | before
