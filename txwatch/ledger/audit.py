@@ -1,0 +1,36 @@
+"""The audit: who did what, append-only, each record's hash covering the one before it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection
+
+from txwatch.ledger.tables import audit
+
+FIRST = "0" * 64
+
+
+def append(connection: Connection, at: float, actor: str, action: str, facts: Mapping[str, Any]) -> None:
+    """Append one record to the chain."""
+    newest = sql.select(audit.c.hash).order_by(audit.c.number.desc()).limit(1)
+    before = connection.scalar(newest) or FIRST
+    text = json.dumps(dict(facts), sort_keys=True)
+    values = {"at": at, "actor": actor, "action": action, "facts": text}
+    connection.execute(sql.insert(audit).values(values | {"hash": _hash(before, at, actor, action, text)}))
+
+
+def first_broken(connection: Connection) -> int | None:
+    """Return the number of the first record whose hash does not fit, None when the chain is whole."""
+    before = FIRST
+    for row in connection.execute(sql.select(audit).order_by(audit.c.number)).mappings():
+        if row["hash"] != _hash(before, row["at"], row["actor"], row["action"], row["facts"]):
+            return int(row["number"])
+        before = row["hash"]
+    return None
+
+
+def _hash(before: str, at: float, actor: str, action: str, facts: str) -> str:
+    return hashlib.sha256(json.dumps([before, at, actor, action, facts]).encode()).hexdigest()

@@ -1,0 +1,69 @@
+"""The queue of discovered anomalies: in order of discovery, so that a late one is never missed."""
+
+from collections.abc import Sequence
+
+import msgspec
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection
+
+from txwatch.ledger.tables import discoveries, offsets
+from txwatch.model import Anomaly
+
+
+class Discovery(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry: an anomaly when it was found, or found to be more severe."""
+
+    number: int
+    anomaly_id: str
+    severity: int
+    document: bytes
+
+
+def enqueue(connection: Connection, anomalies: Sequence[Anomaly], at: float) -> None:
+    """Queue anomalies that are not queued yet, or only with a lower severity."""
+    known = _known(connection, [anomaly.anomaly_id for anomaly in anomalies])
+    rows = [
+        {
+            "anomaly_id": anomaly.anomaly_id,
+            "severity": int(anomaly.severity),
+            "discovered_at": at,
+            "document": msgspec.json.encode(anomaly),
+        }
+        for anomaly in anomalies
+        if known.get(anomaly.anomaly_id, 0) < anomaly.severity
+    ]
+    if rows:
+        connection.execute(sql.insert(discoveries), rows)
+
+
+def beyond(connection: Connection, after: int, limit: int) -> list[Discovery]:
+    """Return entries after a number, in order."""
+    columns = (discoveries.c.number, discoveries.c.anomaly_id, discoveries.c.severity, discoveries.c.document)
+    query = sql.select(*columns).where(discoveries.c.number > after).order_by(discoveries.c.number)
+    return [Discovery(**row) for row in connection.execute(query.limit(limit)).mappings()]
+
+
+def offset(connection: Connection, name: str) -> int:
+    """Return the number that a reader has handled last; 0 before its first."""
+    found = connection.scalar(sql.select(offsets.c.number).where(offsets.c.name == name))
+    return 0 if found is None else int(found)
+
+
+def advance(connection: Connection, name: str, number: int) -> None:
+    """Record that a reader has handled everything up to a number."""
+    changed = connection.execute(sql.update(offsets).where(offsets.c.name == name).values(number=number))
+    if changed.rowcount == 0:
+        connection.execute(sql.insert(offsets).values(name=name, number=number))
+
+
+def _known(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(ids), 500):
+        part = ids[start : start + 500]
+        query = (
+            sql.select(discoveries.c.anomaly_id, sql.func.max(discoveries.c.severity))
+            .where(discoveries.c.anomaly_id.in_(part))
+            .group_by(discoveries.c.anomaly_id)
+        )
+        found.update((row[0], row[1]) for row in connection.execute(query))
+    return found

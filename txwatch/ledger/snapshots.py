@@ -1,0 +1,108 @@
+"""Snapshots: a consumer's state in a file, and the cursors it belongs to in the ledger.
+
+1. The payload is written to a new file, synced, and renamed into place.
+2. One transaction records file, hash and cursors.
+3. All but the last two are forgotten and their files deleted.
+
+A crash before 2 leaves a file that nobody names; the next snapshot deletes it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection
+
+from txwatch.errors import StoreError
+from txwatch.ledger.tables import snapshots
+from txwatch.model import Cursor, Partition
+
+KEPT = 2
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A state and its cursors.  `note` says why it is not the newest one, where it is not."""
+
+    cursors: dict[Partition, Cursor]
+    payload: bytes
+    version: str
+    note: str = ""
+
+
+def write_payload(folder: Path, consumer: str, payload: bytes) -> tuple[str, str]:
+    """Write the payload durably; returns (file name, sha256)."""
+    digest = hashlib.sha256(payload).hexdigest()
+    name = f"{consumer}-{digest[:16]}.snapshot"
+    temporary = folder / f".{name}.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / name)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(f"cannot write a snapshot to {folder}: {error.strerror}") from error
+    return name, digest
+
+
+def record(
+    connection: Connection,
+    consumer: str,
+    cursors: Mapping[Partition, Cursor],
+    written: tuple[str, str],
+    version: str,
+    at: float,
+) -> set[str]:
+    """Record a written payload; returns the file names that are still needed."""
+    name, digest = written
+    values = {
+        "consumer": consumer,
+        "file": name,
+        "sha256": digest,
+        "version": version,
+        "cursors": json.dumps([[*partition, *cursor] for partition, cursor in cursors.items()]),
+        "taken_at": at,
+    }
+    connection.execute(sql.insert(snapshots).values(values))
+    mine = snapshots.c.consumer == consumer
+    newest = sql.select(snapshots.c.number).where(mine).order_by(snapshots.c.number.desc()).limit(KEPT)
+    kept = list(connection.scalars(newest))
+    connection.execute(sql.delete(snapshots).where(mine, snapshots.c.number.not_in(kept)))
+    return set(connection.scalars(sql.select(snapshots.c.file)))
+
+
+def sweep(folder: Path, consumer: str, needed: set[str]) -> None:
+    """Delete the consumer's files that no record names."""
+    for path in folder.glob(f"{consumer}-*.snapshot"):
+        if path.name not in needed:
+            path.unlink(missing_ok=True)
+
+
+def newest(connection: Connection, folder: Path, consumer: str) -> Snapshot | None:
+    """Return the newest undamaged snapshot, with a note when a newer one was damaged."""
+    mine = sql.select(snapshots).where(snapshots.c.consumer == consumer)
+    note = ""
+    for row in connection.execute(mine.order_by(snapshots.c.number.desc())).mappings():
+        payload = _payload(folder / row["file"])
+        if payload is not None and hashlib.sha256(payload).hexdigest() == row["sha256"]:
+            return Snapshot(
+                cursors={Partition(s, p): Cursor(a, n) for s, p, a, n in json.loads(row["cursors"])},
+                payload=payload,
+                version=row["version"],
+                note=note,
+            )
+        note = f"snapshot {row['file']} is missing or damaged; an older state is used and replayed from"
+    return None
+
+
+def _payload(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

@@ -1,0 +1,79 @@
+"""The ledger's tables."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next", BigInteger, nullable=False),
+)
+"""Where the collector goes on reading: the next sequence of each partition."""
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("consumer", String, primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("arrival", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+)
+"""How far each consumer of the feed has committed its results."""
+
+discoveries = Table(
+    "discoveries",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("anomaly_id", String, nullable=False, index=True),
+    Column("severity", Integer, nullable=False),
+    Column("discovered_at", Float, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+"""Anomalies in order of discovery: what the notifier reads."""
+
+offsets = Table(
+    "offsets",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""How far each reader of the discoveries has come."""
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("consumer", String, nullable=False, index=True),
+    Column("file", String, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("cursors", Text, nullable=False),
+    Column("taken_at", Float, nullable=False),
+)
+"""Which files hold a consumer's state, and the cursors that belong to each."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("hash", String, nullable=False),
+)
+"""Who did what: each record's hash covers the one before it."""

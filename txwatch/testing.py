@@ -1,0 +1,156 @@
+"""Named stand-ins, shipped so that users test their own sources and detectors with them.
+
+`MemoryStore` keeps to every promise of `txwatch.ports.Store` except that its memory ends with the process;
+it passes the same contract tests as the real ones.  `ManualClock` is advanced by hand.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from txwatch.columns import ARRIVAL, FEED
+from txwatch.model import Anomaly, Cursor, Partition, Quarantined
+from txwatch.ports import (
+    AnomalyQuery,
+    Clock,
+    RetentionPolicy,
+    SeriesPoint,
+    SeriesQuery,
+    TransactionQuery,
+)
+
+
+class ManualClock:
+    """Stands still until `advance` or `sleep` moves it."""
+
+    def __init__(self, start: datetime = datetime(2026, 3, 2, tzinfo=UTC)) -> None:
+        self._now = start
+
+    def now(self) -> datetime:
+        """Return the time it was set to."""
+        return self._now
+
+    def advance(self, by: timedelta) -> None:
+        """Move on, or back."""
+        self._now += by
+
+    def sleep(self, seconds: float) -> None:
+        """Move on at once instead of waiting."""
+        self._now += timedelta(seconds=seconds)
+
+
+class MemoryStore:
+    """Everything in plain tables and dictionaries; nothing is fast, everything is obvious."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rows = pl.DataFrame(schema=FEED)
+        self._arrival = 0
+        self._anomalies: dict[str, Anomaly] = {}
+        self._series: dict[tuple[str, datetime], SeriesPoint] = {}
+        self._quarantine: dict[tuple[str, int, int], Quarantined] = {}
+
+    def append(self, rows: pl.DataFrame) -> None:
+        """See `ports.TransactionStore.append`."""
+        fresh = rows.join(
+            self._rows, on=["source", "partition", "sequence"], how="anti", maintain_order="left"
+        )
+        first = max(int(self._clock.now().timestamp() * 1e9), self._arrival + 1)
+        arrivals = pl.int_range(first, first + fresh.height, dtype=ARRIVAL["arrival"], eager=True)
+        self._arrival = max(self._arrival, first + fresh.height - 1) if fresh.height else self._arrival
+        self._rows = pl.concat([self._rows, fresh.with_columns(arrival=arrivals).select(list(FEED))])
+
+    def feed(self, after: Mapping[Partition, Cursor], limit: int) -> pl.DataFrame:
+        """See `ports.TransactionStore.feed`."""
+        keys = self._rows.select("source", "partition", "sequence").iter_rows()
+        beyond = [
+            (cursor := after.get(Partition(source, partition))) is None or sequence > cursor.sequence
+            for source, partition, sequence in keys
+        ]
+        return self._rows.filter(pl.Series(beyond, dtype=pl.Boolean)).sort("arrival").head(limit)
+
+    def transactions(self, query: TransactionQuery) -> pl.DataFrame:
+        """See `ports.TransactionStore.transactions`."""
+        rows = self._rows.sort("timestamp", "arrival")
+        for name in ("user_id", "merchant_id", "transaction_id"):
+            if (value := getattr(query, name)) is not None:
+                rows = rows.filter(pl.col(name) == value)
+        if query.since is not None:
+            rows = rows.filter(pl.col("timestamp") >= query.since)
+        if query.until is not None:
+            rows = rows.filter(pl.col("timestamp") < query.until)
+        return rows if query.limit is None else rows.tail(query.limit)
+
+    def put_anomalies(self, found: Sequence[Anomaly]) -> None:
+        """See `ports.AnomalyStore.put_anomalies`."""
+        self._anomalies |= {anomaly.anomaly_id: anomaly for anomaly in found}
+
+    def anomalies(self, query: AnomalyQuery) -> list[Anomaly]:
+        """See `ports.AnomalyStore.anomalies`."""
+        found = [anomaly for anomaly in self._anomalies.values() if _matches(anomaly, query)]
+        found.sort(key=lambda anomaly: anomaly.anomaly_id)
+        found.sort(key=lambda anomaly: anomaly.timestamp, reverse=True)
+        return found[: query.limit]
+
+    def put_series(self, points: Sequence[SeriesPoint]) -> None:
+        """See `ports.SeriesStore.put_series`."""
+        self._series |= {(point.series, point.start): point for point in points}
+
+    def series(self, query: SeriesQuery) -> list[SeriesPoint]:
+        """See `ports.SeriesStore.series`."""
+        found = [
+            point
+            for point in self._series.values()
+            if query.series in {None, point.series} and _within(point.start, query.since, query.until)
+        ]
+        return sorted(found, key=lambda point: (point.start, point.series))
+
+    def quarantine(self, records: Sequence[Quarantined]) -> None:
+        """See `ports.QuarantineStore.quarantine`."""
+        for record in records:
+            self._quarantine.setdefault((record.source, record.partition, record.sequence), record)
+
+    def quarantined(self, *, code: str | None = None, limit: int | None = 100) -> list[Quarantined]:
+        """See `ports.QuarantineStore.quarantined`."""
+        found = [r for r in self._quarantine.values() if code in {None, r.rejected.code}]
+        return sorted(found, key=lambda r: (r.received_at, r.sequence), reverse=True)[:limit]
+
+    def counts(self) -> dict[str, int]:
+        """See `ports.Store.counts`."""
+        return {
+            "transactions": self._rows.height,
+            "anomalies": len(self._anomalies),
+            "series": len(self._series),
+            "quarantine": len(self._quarantine),
+        }
+
+    def expire(self, policy: RetentionPolicy, now: datetime) -> dict[str, int]:
+        """See `ports.Store.expire`."""
+        before = self.counts()
+        self._rows = self._rows.filter(pl.col("timestamp") >= now - policy.transactions)
+        self._anomalies = {k: a for k, a in self._anomalies.items() if a.timestamp >= now - policy.anomalies}
+        self._series = {k: p for k, p in self._series.items() if p.start >= now - policy.series}
+        self._quarantine = {
+            k: r for k, r in self._quarantine.items() if r.received_at >= now - policy.quarantine
+        }
+        return {kind: before[kind] - left for kind, left in self.counts().items()}
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _matches(anomaly: Anomaly, query: AnomalyQuery) -> bool:
+    exact = ("anomaly_id", "user_id", "merchant_id", "transaction_id", "series", "mode")
+    types = {anomaly.type.value, *(reason.type.value for reason in anomaly.reasons)}
+    return (
+        all(getattr(query, name) in {None, getattr(anomaly, name)} for name in exact)
+        and _within(anomaly.timestamp, query.since, query.until)
+        and anomaly.severity >= query.min_severity
+        and (query.type is None or query.type in types)
+        and (query.rule is None or query.rule in anomaly.rules)
+    )
+
+
+def _within(time: datetime, since: datetime | None, until: datetime | None) -> bool:
+    return (since is None or since <= time) and (until is None or time < until)
