@@ -1,0 +1,201 @@
+"""The transaction engine: micro-batches in, scores and explained anomalies out, in one pass.
+
+    scored = engine.step(batch)
+    anomalies = engine.anomalies(batch, scored, detected_at)
+
+The order within a step: recognise duplicates; give entities their rows; measure features; let every
+method score and then learn; bring the evidence to one scale and join it; grade it against the alert
+budget; apply the rules.  Every part walks the rows in feed order and looks back only, so the same rows
+in the same order give the same scores wherever they are cut into batches.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from detectors import snapshot
+from detectors.features import FeatureState
+from detectors.joining import Joining
+from detectors.method import Evidence, silent
+from detectors.methods import all_methods
+from detectors.publish import published_frame
+from detectors.reasons import anomaly_of, explain
+from detectors.remembered import DUPLICATE, FRESH, STATUS_CHANGE, RememberedIds
+from detectors.rows import Rows, RowsBuilder
+from detectors.rulebook import RuleBook, RuleHits
+from detectors.scored import Scored
+from detectors.settings import DetectionSettings
+from detectors.severity import Grading, score_of
+from detectors.state import State
+from detectors.types import Codes, Flags, Floats, Times
+from txwatch import __version__
+from txwatch.errors import SnapshotError
+from txwatch.model import Anomaly, Reason
+
+
+class Engine:
+    """All detection on transactions, with everything it remembers."""
+
+    version = snapshot.FORMAT
+
+    def __init__(self, settings: DetectionSettings, rulebook: RuleBook | None = None) -> None:
+        self._settings = settings
+        self._rulebook = rulebook
+        self._remembered = RememberedIds(settings.remember_ids)
+        self._builder = RowsBuilder(settings)
+        self._features = FeatureState()
+        self._methods = all_methods(settings)
+        self._joining = Joining(self._methods, settings.calibration)
+        self._grading = Grading(settings)
+        self._watermark = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The detectors at work, in the order of the evidence."""
+        return tuple(method.name for method in self._methods)
+
+    def step(self, batch: pl.DataFrame) -> Scored:
+        """Score a batch (columns TRANSACTION, POSITION and ARRIVAL optional) in its row order."""
+        seen = self._remembered.step(batch)
+        fresh = np.flatnonzero(seen == FRESH)
+        part = batch if len(fresh) == batch.height else batch[fresh]
+        rows = self._builder.build(part)
+        self._features.step(rows)
+        found = self._run_methods(rows)
+        evidence, joint = self._joining.step(found, len(rows))
+        threshold = self._grading.thresholds(rows.times, joint)
+        frame = published_frame(part, rows, self._rulebook.columns if self._rulebook else ())
+        hits = self._hits(frame, rows)
+        score = score_of(joint)
+        severity = np.maximum(self._grading.severities(score, threshold), _floors(hits, len(rows)))
+        return Scored(
+            score=_spread(score, fresh, batch.height, 0.0),
+            severity=_spread(severity, fresh, batch.height, 0),
+            is_anomaly=_spread(severity > 0, fresh, batch.height, False),
+            is_late=_spread(self._late(rows.times), fresh, batch.height, False),
+            is_duplicate=seen == DUPLICATE,
+            is_status_change=seen == STATUS_CHANGE,
+            names=self.names,
+            evidence=_spread(evidence, fresh, batch.height, -20.0),
+            threshold=_spread(threshold, fresh, batch.height, np.nan),
+            fresh=fresh,
+            found=found,
+            frame=frame,
+            hits=hits,
+            has_rate=rows.has_rate,
+        )
+
+    def anomalies(self, batch: pl.DataFrame, scored: Scored, detected_at: datetime) -> list[Anomaly]:
+        """Return the anomalies of a batch that was just scored; `detected_at` stamps them."""
+        versions = {"code": __version__}
+        if self._rulebook is not None:
+            versions["rules"] = self._rulebook.version
+        return [
+            anomaly_of(batch.row(i, named=True), scored, i, reasons, detected_at, versions)
+            for i, reasons in self.reasons(scored)
+        ]
+
+    def reasons(self, scored: Scored) -> Iterator[tuple[int, tuple[Reason, ...]]]:
+        """Yield the batch row and the reasons of each anomaly."""
+        for m, i in enumerate(scored.fresh.tolist()):
+            if scored.is_anomaly[i]:
+                rules = self._rule_reasons(scored, m)
+                yield i, explain(scored, m, self._methods, rules, self._settings.base_currency)
+
+    def dump(self) -> bytes:
+        """Return everything that the engine remembers."""
+        arrays = {name: snapshot.pack(state.dump()) for name, state in self._states().items()}
+        arrays["remembered"] = snapshot.pack(self._remembered.dump())
+        return snapshot.encode(
+            snapshot.Contents(
+                format=snapshot.FORMAT,
+                ids=self._builder.dump(),
+                arrays=arrays,
+                watermark=self._watermark,
+                rules_version=self._rulebook.version if self._rulebook else "",
+                rules=self._rulebook.dump() if self._rulebook else b"",
+            )
+        )
+
+    @classmethod
+    def restore(
+        cls, payload: bytes, settings: DetectionSettings, rulebook: RuleBook | None = None
+    ) -> "Engine":
+        """Return an engine with the memory of a dump; raises SnapshotError when it does not fit.
+
+        Detectors that were off when the dump was made start empty.  Windows of other rules start
+        empty too; those of the same rules go on.
+        """
+        contents = snapshot.decode(payload)
+        engine = cls(settings, rulebook)
+        engine._take_over(contents)
+        return engine
+
+    def nbytes(self) -> int:
+        """Return the memory of all arrays, in bytes."""
+        return self._remembered.nbytes() + sum(state.nbytes() for state in self._states().values())
+
+    def figures(self) -> dict[str, float]:
+        """Return what the engine says of itself: entities known, memory, threshold in force."""
+        sizes = {f"{kind}s": float(size) for kind, size in self._builder.sizes().items()}
+        return sizes | {"state_bytes": float(self.nbytes())}
+
+    def _run_methods(self, rows: Rows) -> list[Evidence]:
+        found: list[Evidence] = []
+        for method in self._methods:
+            found.append(method.score(rows, found) if len(rows) else silent(0))
+        return found
+
+    def _hits(self, frame: pl.DataFrame, rows: Rows) -> RuleHits | None:
+        if self._rulebook is None:
+            return None
+        return self._rulebook.step(frame, {"user_id": rows.user, "merchant_id": rows.merchant})
+
+    def _late(self, times: Times) -> Flags:
+        if len(times) == 0:
+            return np.zeros(0, dtype=bool)
+        before = np.maximum.accumulate(np.concatenate(([self._watermark], times)))
+        self._watermark = int(before[-1])
+        return np.asarray(times < before[:-1] - 1000.0 * self._settings.allowed_lateness)
+
+    def _rule_reasons(self, scored: Scored, m: int) -> list[Reason]:
+        if self._rulebook is None or scored.hits is None or not scored.hits.matrix[m].any():
+            return []
+        return self._rulebook.reasons(scored.hits, m, scored.frame)
+
+    def _states(self) -> dict[str, State]:
+        states = {f"features.{name}": state for name, state in self._features.states.items()}
+        for method in self._methods:
+            states |= {f"{method.name}.{name}": state for name, state in method.states().items()}
+        return states | {"joining": self._joining.state, "grading": self._grading.state}
+
+    def _take_over(self, contents: snapshot.Contents) -> None:
+        for name, state in self._states().items():
+            if name in contents.arrays:
+                state.load(snapshot.unpack(contents.arrays[name]))
+            elif name in ("joining", "grading") or name.startswith("features."):
+                raise SnapshotError(f"the snapshot does not fit: it has no part {name}")
+        self._remembered.load(snapshot.unpack(contents.arrays.get("remembered", {})))
+        self._builder.load(contents.ids)
+        self._watermark = contents.watermark
+        if self._rulebook is not None and contents.rules_version == self._rulebook.version:
+            self._rulebook.restore(contents.rules)
+
+
+def _floors(hits: RuleHits | None, count: int) -> Codes:
+    """Return the severity that rules put under each row."""
+    if hits is None or not hits.matrix.size:
+        return np.zeros(count, dtype=np.int8)
+    floors: Codes = (hits.matrix * hits.severities.astype(np.int8)).max(axis=1)
+    return floors
+
+
+def _spread(values: Floats, fresh: Times, count: int, fill: float) -> Floats:
+    """Return values of the fresh rows at their places in the batch, `fill` elsewhere."""
+    if len(fresh) == count:
+        return values
+    out = np.full((count, *values.shape[1:]), fill, dtype=values.dtype)
+    out[fresh] = values
+    return out

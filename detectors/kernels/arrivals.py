@@ -1,0 +1,130 @@
+"""Bursts of arrivals: a two-state filter on a Poisson process (Scott and Smyth 2003, MMPP).
+
+An entity's events come at its own rate, shaped by the hour of the day.  In a burst further events come
+on top at `surge` times its usual rate.  Each event multiplies the odds of being in a burst by how much
+more likely the burst made it; each quiet stretch divides them.  The evidence is the log odds that this
+very event belongs to a burst.
+"""
+
+from math import exp, log
+from typing import Final
+
+from detectors.kernels.compiled import kernel
+from detectors.kernels.tail import LIMIT, SILENT
+from detectors.types import Floats, Rows32, Times
+
+EVENTS: Final = 0
+EXPOSURE: Final = 1
+LAST: Final = 2
+ODDS: Final = 3
+KNOWN: Final = 4
+ENTITY_WIDTH: Final = 5
+
+TOTAL_EVENTS: Final = 0
+TOTAL_EXPOSURE: Final = 1
+TOTAL_SEEN: Final = 2
+HOURS: Final = 3
+SHARED_WIDTH: Final = 27
+
+SURGE: Final = 0
+ONSET: Final = 1
+MEMORY_DAYS: Final = 2
+PRIOR_DAYS: Final = 3
+RATE_MEMORY_DAYS: Final = 4
+WARM_UP: Final = 5
+AFTERMATH: Final = 6
+SETTINGS_WIDTH: Final = 7
+
+_DAY_MS: Final = 86_400_000.0
+_HOUR_MS: Final = 3_600_000
+_ODDS_LIMIT: Final = 1e4
+
+
+@kernel
+def arrival_evidence(
+    times: Times,
+    entity: Rows32,
+    event: Floats,
+    states: Floats,
+    shared: Floats,
+    settings: Floats,
+    out: Floats,
+    rate: Floats,
+    size: Floats,
+) -> None:
+    """Score arrivals against the entity's own rate, then learn them.
+
+    Args:
+        times: shape (n,).
+        entity: shape (n,); whose rate.
+        event: shape (n,); 1 where the row is an event, 0 where it only witnesses the state.
+        states: shape (entities, ENTITY_WIDTH); updated.
+        shared: shape (SHARED_WIDTH,); the population's rate and hour profile, updated.
+        settings: shape (SETTINGS_WIDTH,); AFTERMATH is taken off the evidence of rows that are no
+            events, and silences them when negative.
+        out: shape (n,); evidence in log odds.
+        rate: shape (n,); the entity's expected events per day.
+        size: shape (n,); the events behind it.
+    """
+    for i in range(times.size):
+        state = states[entity[i]]
+        first = state[KNOWN] == 0.0
+        days = pass_time(state, times[i], settings[RATE_MEMORY_DAYS])
+        shared[TOTAL_EXPOSURE] = shared[TOTAL_EXPOSURE] * 0.999999 + days
+        shared[TOTAL_SEEN] += 1.0
+        everyone = (shared[TOTAL_EVENTS] + 1.0) / (shared[TOTAL_EXPOSURE] + 1.0)
+        own = (settings[PRIOR_DAYS] * everyone + state[EVENTS]) / (settings[PRIOR_DAYS] + state[EXPOSURE])
+        extra = 0.5 * settings[SURGE] * (own + everyone)
+        chance = burst_chance(state, days, extra * days, settings)
+        rate[i] = own
+        size[i] = state[EVENTS]
+        out[i] = SILENT
+        ready = shared[TOTAL_SEEN] >= settings[WARM_UP]
+        if event[i] > 0.0:
+            hour = HOURS + (times[i] // _HOUR_MS) % 24
+            usual = own * 24.0 * shared[hour] / shared[HOURS:].sum()
+            bad = min(log(chance) + log(extra / usual), LIMIT)
+            state[ODDS] = min(chance / (1.0 - chance) * (usual + extra) / usual, _ODDS_LIMIT)
+            _learn(state, shared, hour, 1.0 / (1.0 + exp(bad)) if ready else 1.0, first)
+            if ready:
+                out[i] = bad
+        else:
+            state[ODDS] = chance / (1.0 - chance)
+            if ready and settings[AFTERMATH] >= 0.0 and chance > 2.0 * settings[ONSET]:
+                out[i] = log(state[ODDS]) - settings[AFTERMATH]
+
+
+@kernel
+def pass_time(state: Floats, time: int, memory: float) -> float:
+    """Let the entity's rate fade and its exposure grow; return the days since its last row."""
+    if state[KNOWN] == 0.0:
+        state[KNOWN] = 1.0
+        state[LAST] = float(time)
+    days = max(time - state[LAST], 0.0) / _DAY_MS
+    fade = exp(-days / memory)
+    state[EVENTS] *= fade
+    state[EXPOSURE] = state[EXPOSURE] * fade + memory * (1.0 - fade)
+    state[LAST] = max(state[LAST], float(time))
+    return days
+
+
+@kernel
+def burst_chance(state: Floats, days: float, missed: float, settings: Floats) -> float:
+    """Return the chance of a burst right before this row.
+
+    It fades over the days since the last row, and with every event that a burst would have brought in
+    them (`missed`) and that did not come.
+    """
+    before = state[ODDS] / (1.0 + state[ODDS])
+    return max(before * exp(-days / settings[MEMORY_DAYS] - min(missed, 50.0)), settings[ONSET])
+
+
+@kernel
+def _learn(state: Floats, shared: Floats, hour: int, weight: float, first: bool) -> None:
+    """Count the event; an entity's first only starts its clock, since no exposure lies before it."""
+    shared[hour] += weight
+    if not first:
+        state[EVENTS] += weight
+        shared[TOTAL_EVENTS] = shared[TOTAL_EVENTS] * 0.999999 + weight
+    if shared[TOTAL_SEEN] % 32768.0 == 0.0:
+        shared[HOURS:] *= 0.9
