@@ -1,8 +1,8 @@
 """The rule book: the rules of one file, evaluated for a whole micro-batch at a time.
 
-    1. Prepare the columns that rules read: numbers as Float64, NaN as null; look up the named lists.
-    2. Move the windows of the declared features on; their values are columns from here on.
-    3. Evaluate all conditions in one polars selection; null is no hit.
+    1. Evaluate the filters and values of the declared features.
+    2. Move their windows on; the features are columns from here on.
+    3. Evaluate all conditions; what several of them share is worked out once; null is no hit.
 
 A rule that raises is set aside and named by `faults`; the others go on.  Cutting the feed into other
 batches changes nothing.
@@ -10,6 +10,7 @@ batches changes nothing.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -18,14 +19,14 @@ import numpy.typing as npt
 import polars as pl
 
 from detectors.rulebook import EntityRows
-from detectors.rules.draft import COLUMN_KINDS, Draft, draft
+from detectors.rules.batch import Batch
+from detectors.rules.draft import Draft, draft
 from detectors.rules.features import Feature
-from detectors.rules.inputs import FeatureInputs
-from detectors.rules.kinds import as_kind
+from detectors.rules.inputs import input_of
 from detectors.rules.lists import lists_for_hash
 from detectors.rules.rule import Rule
-from detectors.rules.sql import Membership
 from detectors.rules.windows import Windows
+from detectors.types import Flags, Floats
 from txwatch.errors import SnapshotError
 from txwatch.model import Reason
 from txwatch.problems import Problem, errors
@@ -41,11 +42,11 @@ class Hits(msgspec.Struct, frozen=True, kw_only=True):
     The rules are the live ones; `shadow` has those that are only watched, in the same form.
     """
 
-    matrix: npt.NDArray[np.bool_]
+    matrix: Flags
     """Shape (rows, rules)."""
     rules: tuple[Rule, ...]
-    features: pl.DataFrame
-    """The declared features of each row."""
+    features: dict[str, Floats]
+    """The declared features of each row, by name; NaN where there is none."""
     shadow: "Hits | None" = None
 
     @property
@@ -69,14 +70,12 @@ class RuleBook:
         self._live = tuple(rule for rule in drafted.rules if rule.spec.mode == "live")
         self._shadow = tuple(rule for rule in drafted.rules if rule.spec.mode == "shadow")
         self._rules = self._live + self._shadow
-        self._conditions = [rule.condition.alias(rule.spec.id) for rule in self._rules]
-        self._memberships = _memberships(self._features, self._rules)
-        self._inputs = FeatureInputs(self._features)
+        self._conditions = [rule.condition() for rule in self._rules]
+        self._inputs = {feature.name: input_of(feature) for feature in self._features}
         self._windows = Windows(self._features)
         self._set_aside: dict[int, str] = {}
         self.version = _version(drafted)
         self.columns = _columns(self._features, self._rules)
-        self._prepared = [as_kind(name, COLUMN_KINDS[name]) for name in sorted(self.columns)]
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -91,10 +90,11 @@ class RuleBook:
             rows: the dense row number of each row's entity, by id column, for the entities whose rows
                 the engine keeps; always for the same id columns.
         """
-        table = frame.select(self._prepared)
-        table = table.with_columns(*(self._is_member(table, asked) for asked in self._memberships))
-        features = self._feature_values(table, rows)
-        matrix = self._evaluate(table.hstack(features))
+        batch = Batch(frame, rows, self._lists)
+        with np.errstate(all="ignore"):  # what overflows or has no value is NaN, which is null
+            features = self._step_features(batch, frame, rows)
+            batch.add(features)
+            matrix = self._evaluate(batch)
         count = len(self._live)
         shadow = Hits(matrix=matrix[:, count:], rules=self._shadow, features=features)
         return Hits(matrix=matrix[:, :count], rules=self._live, features=features, shadow=shadow)
@@ -104,7 +104,7 @@ class RuleBook:
         found = [rule for rule, holds in zip(hits.rules, hits.matrix[i], strict=True) if holds]
         if not found:
             return []
-        values = frame.row(i, named=True) | _row(hits.features, i)
+        values = frame.row(i, named=True) | _features_of(hits, i)
         found.sort(key=lambda rule: -rule.severity)
         return [_reason(rule, values) for rule in found]
 
@@ -132,35 +132,19 @@ class RuleBook:
         if not same:
             raise SnapshotError("the state of the rules belongs to another version of rules.yaml")
 
-    def _is_member(self, table: pl.DataFrame, asked: Membership) -> pl.Series:
-        values = self._lists[asked.list]
-        answers = [None if text is None else text in values for text in table[asked.column].to_list()]
-        return pl.Series(asked.name, answers, dtype=pl.Boolean)
+    def _step_features(self, batch: Batch, frame: pl.DataFrame, rows: EntityRows) -> dict[str, Floats]:
+        inputs = {name: read(batch) for name, read in self._inputs.items()}
+        return self._windows.step(frame, inputs, rows)
 
-    def _feature_values(self, table: pl.DataFrame, rows: EntityRows) -> pl.DataFrame:
-        if not self._features:
-            return pl.DataFrame()
-        values = self._windows.step(table, self._inputs.of(table), rows)
-        return pl.DataFrame(values, nan_to_null=True)
-
-    def _evaluate(self, table: pl.DataFrame) -> npt.NDArray[np.bool_]:
-        matrix = np.zeros((table.height, len(self._rules)), np.bool_)
-        at_work = [place for place in range(len(self._rules)) if place not in self._set_aside]
-        if not at_work or not table.height:
-            return matrix
-        try:
-            matrix[:, at_work] = table.select(self._conditions[place] for place in at_work).to_numpy()
-        except Exception:  # noqa: BLE001  # whatever one rule raises must not stop the others
-            for place in at_work:
-                matrix[:, place] = self._evaluate_alone(table, place)
+    def _evaluate(self, batch: Batch) -> Flags:
+        matrix = np.zeros((len(batch), len(self._rules)), np.bool_, order="F")
+        for place, holds in enumerate(self._conditions):
+            if place not in self._set_aside:
+                try:
+                    matrix[:, place] = holds(batch)
+                except Exception as error:  # noqa: BLE001  # one rule's failure must not stop the others
+                    self._set_aside[place] = f"{type(error).__name__}: {error}".split("\n", 1)[0]
         return matrix
-
-    def _evaluate_alone(self, table: pl.DataFrame, place: int) -> npt.NDArray[np.bool_]:
-        try:
-            return table.select(self._conditions[place]).to_series().to_numpy()
-        except Exception as error:  # noqa: BLE001  # as above: it is set aside and said so
-            self._set_aside[place] = f"{type(error).__name__}: {error}".split("\n", 1)[0]
-            return np.zeros(table.height, np.bool_)
 
 
 def compile_rules(document: RulesDocument) -> RuleBook | list[Problem]:
@@ -190,16 +174,9 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _row(features: pl.DataFrame, i: int) -> dict[str, object]:
-    return features.row(i, named=True) if features.width else {}
-
-
-def _memberships(features: Sequence[Feature], rules: Sequence[Rule]) -> list[Membership]:
-    asked = {one for rule in rules for one in rule.when.memberships}
-    for feature in features:
-        for sql in (*feature.filters, *([feature.value] if feature.value else [])):
-            asked |= sql.memberships
-    return sorted(asked)
+def _features_of(hits: Hits, i: int) -> dict[str, float | None]:
+    values = {name: float(column[i]) for name, column in hits.features.items()}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def _columns(features: Sequence[Feature], rules: Sequence[Rule]) -> frozenset[str]:

@@ -1,14 +1,15 @@
 """Sliding windows of declared features, compiled: one kernel a kind of feature, one row at a time.
 
-Every kernel walks a batch in feed order, learns a row and then says the window's value with that row in
-it.  `place` is the bucket of the running row, `newest` that of its entity's newest row; a ring holds the
-buckets newest - slots + 1 .. newest.  Unknown entities (row -1) have no value: NaN.
+Every kernel walks a batch in feed order, learns a row if it counts, and then says the window's value with
+that row in it.  `place` is the bucket of the running row, `newest` that of its entity's newest counted row;
+a ring holds the buckets newest - slots + 1 .. newest.  Unknown entities (row -1) have no value: NaN.
 """
 
 from detectors.kernels.compiled import kernel
 from detectors.types import Flags, Floats, Rows32, Times
 
 NEVER = -(2**62)
+ALLOWED_LATENESS_MS = 60_000
 
 
 @kernel
@@ -20,37 +21,35 @@ def opened(newest: Times, ring: Floats, fill: float, row: int, place: int) -> bo
         if passed >= slots:
             ring[row, :] = fill
         else:
-            for bucket in range(newest[row] + 1, place + 1):
-                ring[row, bucket % slots] = fill
+            slot = newest[row] % slots
+            for _ in range(passed):
+                slot = slot + 1 if slot + 1 < slots else 0
+                ring[row, slot] = fill
         newest[row] = place
     return bool(place > newest[row] - slots)
 
 
 @kernel
-def first_held(newest: Times, slots: int, row: int, place: int, buckets: int) -> int:
-    """Return the first bucket of the window that ends with `place` that the ring still holds."""
-    return int(max(place - buckets + 1, newest[row] - slots + 1))
-
-
-@kernel
-def window_total(ring: Floats, row: int, first: int, last: int) -> float:
-    """Add up the buckets `first` to `last`, oldest first, so that the sum never depends on its history."""
+def window_total(newest: Times, ring: Floats, row: int, place: int, buckets: int) -> float:
+    """Add up the window that ends with `place`, oldest bucket first: a sum that has no history."""
     slots = ring.shape[1]
+    first = max(place - buckets + 1, newest[row] - slots + 1)
     slot = first % slots
     total = 0.0
-    for _ in range(last - first + 1):
+    for _ in range(min(place, newest[row]) - first + 1):
         total += ring[row, slot]
         slot = slot + 1 if slot + 1 < slots else 0
     return total
 
 
 @kernel
-def window_largest(ring: Floats, row: int, first: int, last: int) -> float:
-    """Return the largest of the buckets `first` to `last`, -inf where they are empty."""
+def window_largest(newest: Times, ring: Floats, row: int, place: int, buckets: int) -> float:
+    """Return the largest of the window that ends with `place`, -inf where it is empty."""
     slots = ring.shape[1]
+    first = max(place - buckets + 1, newest[row] - slots + 1)
     slot = first % slots
     largest = float("-inf")
-    for _ in range(last - first + 1):
+    for _ in range(min(place, newest[row]) - first + 1):
         largest = max(largest, ring[row, slot])
         slot = slot + 1 if slot + 1 < slots else 0
     return largest
@@ -81,19 +80,19 @@ def slide_totals(
         buckets: how many buckets the window has, the running one included.
         out: shape (n,); written.
     """
-    slots = ring.shape[1]
     for i in range(times.size):
         row = entity[i]
-        out[i] = float("nan")
         if row < 0:
+            out[i] = float("nan")
             continue
         place = times[i] // width
-        held = opened(newest, ring, 0.0, row, place)
-        alone = values[i] if counted[i] else 0.0
-        if held:
-            ring[row, place % slots] += alone
-        first = first_held(newest, slots, row, place, buckets)
-        out[i] = window_total(ring, row, first, place) if held else alone
+        unheld = 0.0
+        if counted[i]:
+            if opened(newest, ring, 0.0, row, place):
+                ring[row, place % ring.shape[1]] += values[i]
+            else:
+                unheld = values[i]
+        out[i] = window_total(newest, ring, row, place, buckets) + unheld
 
 
 @kernel
@@ -109,20 +108,21 @@ def slide_largest(
     out: Floats,
 ) -> None:
     """Max: as `slide_totals`, NaN when nothing counted."""
-    slots = ring.shape[1]
     for i in range(times.size):
         row = entity[i]
         out[i] = float("nan")
         if row < 0:
             continue
         place = times[i] // width
-        held = opened(newest, ring, float("-inf"), row, place)
-        alone = values[i] if counted[i] else float("-inf")
-        if held:
-            ring[row, place % slots] = max(ring[row, place % slots], alone)
-            alone = window_largest(ring, row, first_held(newest, slots, row, place, buckets), place)
-        if alone > float("-inf"):
-            out[i] = alone
+        largest = float("-inf")
+        if counted[i]:
+            largest = values[i]
+            if opened(newest, ring, float("-inf"), row, place):
+                slot = place % ring.shape[1]
+                ring[row, slot] = max(ring[row, slot], values[i])
+        largest = max(largest, window_largest(newest, ring, row, place, buckets))
+        if largest > float("-inf"):
+            out[i] = largest
 
 
 @kernel
@@ -139,39 +139,54 @@ def slide_distinct(
 ) -> None:
     """Distinct: how many different `values` were seen since the window's start.
 
-    The ring holds the most recently seen values, then the bucket each was last seen in: exact up to
-    their number, which larger counts show as.
+    The ring holds the most recently seen values, each followed by the bucket it was last seen in: exact
+    up to their number, which larger counts show as.
     """
-    size = ring.shape[1] // 2
     for i in range(times.size):
         row = entity[i]
         out[i] = float("nan")
         if row < 0:
             continue
         place = times[i] // width
-        newest[row] = max(newest[row], place)
-        seen, last = ring[row, :size], ring[row, size:]
         if counted[i]:
-            remember(seen, last, values[i], place)
-        count = 0
-        for slot in range(size):
-            count += last[slot] > place - buckets
-        out[i] = count
+            if newest[row] < place - 2 * buckets - ALLOWED_LATENESS_MS // width:
+                ring[row, 1] = float("-inf")  # nothing is in sight any more: start over
+            newest[row] = max(newest[row], place)
+            remember(ring[row], values[i], place)
+        out[i] = 0.0
+        if newest[row] > place - buckets:
+            out[i] = seen_since(ring[row], place - buckets)
 
 
 @kernel
-def remember(seen: Floats, last: Floats, value: float, place: int) -> None:
-    """Note that `value` was seen in bucket `place`, in the slot it has or else in the oldest one."""
+def remember(seen: Floats, value: float, place: int) -> None:
+    """Note that `value` was seen in bucket `place`: where it stands, else in the free or oldest pair."""
     oldest = 0
-    for slot in range(seen.size):
-        if seen[slot] == value and last[slot] > float("-inf"):
-            last[slot] = max(last[slot], place)
-            return
-        if last[slot] < last[oldest]:
+    for slot in range(0, seen.size, 2):
+        if seen[slot + 1] == float("-inf"):
             oldest = slot
-    if place >= last[oldest]:
+            if slot + 2 < seen.size:
+                seen[slot + 3] = float("-inf")
+            break
+        if seen[slot] == value:
+            seen[slot + 1] = max(seen[slot + 1], place)
+            return
+        if seen[slot + 1] < seen[oldest + 1]:
+            oldest = slot
+    if place >= seen[oldest + 1]:
         seen[oldest] = value
-        last[oldest] = place
+        seen[oldest + 1] = place
+
+
+@kernel
+def seen_since(seen: Floats, before: int) -> int:
+    """Return how many values were last seen in a bucket after `before`."""
+    count = 0
+    for slot in range(1, seen.size, 2):
+        if seen[slot] == float("-inf"):
+            break
+        count += seen[slot] > before
+    return count
 
 
 @kernel
@@ -197,7 +212,7 @@ def slide_since(
             out[i] = passed / 1000.0
         if counted[i]:
             ring[row, 0] = max(ring[row, 0], times[i])
-        newest[row] = max(newest[row], times[i] // width)
+            newest[row] = max(newest[row], times[i] // width)
 
 
 @kernel

@@ -21,14 +21,3 @@ def kind_of(dtype: pl.DataType) -> Kind:
     if dtype == pl.Boolean:
         return Kind.FLAG
     return Kind.TIME if dtype.is_temporal() else Kind.TEXT
-
-
-def as_kind(name: str, kind: Kind) -> pl.Expr:
-    """Return the column as rules see it: numbers as Float64, and not-a-number as null.
-
-    polars holds NaN to be larger than every number, so an unknown value would hit.
-    """
-    column = pl.col(name)
-    if kind is Kind.NUMBER:
-        return column.cast(pl.Float64).fill_nan(None)
-    return column.cast(pl.Boolean) if kind is Kind.FLAG else column

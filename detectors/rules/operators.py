@@ -1,23 +1,29 @@
-"""Everything that SQL in `rules.yaml` may say, one line each: what it takes, gives, and means in polars.
+"""Everything that SQL in `rules.yaml` may say, one line each: what it takes, gives, and means.
 
-A node that has no line here (or in `expressions`) is refused, whatever sqlglot may parse.  Null in gives
-null out, except in AND, OR, IS, COALESCE, GREATEST and LEAST (the last two ignore nulls).  What has no
-value is null, never NaN or an infinity: x / 0, x % 0, sqrt of less than 0, ln of 0 or less.
+A node that has no line here (or in `expressions`) is refused, whatever sqlglot may parse.
+
+Numbers are float64 arrays in which NaN is null, texts are polars series.  A condition has two functions:
+`holds` and `fails`, neither of which is true where an operand is null; that is SQL's three-valued logic
+without a third value.  What has no value is null: x / 0, x % 0, sqrt of less than 0, ln of 0 or less.
+GREATEST, LEAST and COALESCE pass over nulls.
 """
 
 import operator
 import re
 from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 from sqlglot import exp
 
 from detectors.rules.kinds import Kind
 
-Operands = Sequence[pl.Expr]
-Nodes = Sequence[exp.Expr]
-Build = Callable[[Operands, Nodes], pl.Expr]
+Value = Any
+"""A float64 array or number, or a series or text."""
+Function = Callable[..., Value]
 
 NUMBER, TEXT, FLAG = Kind.NUMBER, Kind.TEXT, Kind.FLAG
 SAME = None
@@ -27,17 +33,21 @@ SAME = None
 class Operator(msgspec.Struct, frozen=True):
     """One thing that SQL may say.
 
-    `takes` are the kinds of the operands; `gives` is the kind of the result
-    (SAME: the first operand's).  `build` gets the built operands and their nodes.  With `written_out`
-    every operand but the first has to be a literal: a pattern, a list, a number of decimals.  With
-    `repeats` there may be more operands than `takes` names.
+    `takes` are the kinds of the operands; `gives` is the kind of the result (SAME: the first
+    operand's).  With `written_out` every operand but the first has to be a literal: a pattern, a list, a
+    number of decimals.  With `repeats` there may be more operands than `takes` names.
     """
 
     node: type[exp.Expr]
     word: str
     takes: tuple[Kind | None, ...]
     gives: Kind | None
-    build: Build
+    value: Function | None = None
+    """The result from the operands' values, for what gives a number or text."""
+    holds: Function | None = None
+    """Where it is true, for conditions on numbers and texts."""
+    fails: Function | None = None
+    """Where it is false."""
     written_out: bool = False
     repeats: bool = False
 
@@ -46,119 +56,130 @@ class Operator(msgspec.Struct, frozen=True):
         return count >= len(self.takes) if self.repeats else count <= len(self.takes)
 
 
-def _binary(function: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Build:
-    return lambda operands, _: function(operands[0], operands[1])
+def _differs(left: Value, right: Value) -> Value:
+    if isinstance(left, pl.Series | str):
+        return left != right
+    return (left < right) | (left > right)  # true of no NaN, unlike !=
 
 
-def _unary(function: Callable[[pl.Expr], pl.Expr]) -> Build:
-    return lambda operands, _: function(operands[0])
+def _divided(left: Value, right: Value) -> Value:
+    return np.where(right == 0.0, np.nan, left / right)
 
 
-def _unless_zero(function: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Build:
-    def build(operands: Operands, nodes: Nodes) -> pl.Expr:
-        value = function(operands[0], operands[1])
-        known = isinstance(nodes[1], exp.Literal) and float(nodes[1].this) != 0.0
-        return value if known else pl.when(operands[1] != 0.0).then(value)
-
-    return build
+def _remainder(left: Value, right: Value) -> Value:
+    return np.where(right == 0.0, np.nan, np.fmod(left, right))
 
 
-def _members(operands: Operands, nodes: Nodes) -> pl.Expr:
-    numbers = [float(node.this) for node in nodes[1:] if not node.args.get("is_string")]
-    texts = [str(node.this) for node in nodes[1:] if node.args.get("is_string")]
-    return operands[0].is_in(texts or numbers)
+def _rounded(number: Value, decimals: float = 0.0) -> Value:
+    scale = 10.0 ** min(decimals, 15.0)
+    return np.copysign(np.floor(np.abs(number) * scale + 0.5) / scale, number)
 
 
-def _like(*, ignore_case: bool) -> Build:
-    def build(operands: Operands, nodes: Nodes) -> pl.Expr:
+def _logarithm(number: Value) -> Value:
+    return np.log(np.where(number > 0.0, number, np.nan))
+
+
+def _first_known(*values: Value) -> Value:
+    if isinstance(values[0], pl.Series):
+        return reduce(lambda first, second: first.fill_null(second), values)
+    if isinstance(values[0], str):
+        return values[0]
+    return reduce(lambda first, second: np.where(np.isnan(first), second, first), values)
+
+
+def _is_member(value: Value, *members: Value) -> Value:
+    if isinstance(value, pl.Series):
+        return value.is_in(list(members))
+    return value in members if isinstance(value, str) else np.isin(value, members)
+
+
+def _is_no_member(value: Value, *members: Value) -> Value:
+    found = _is_member(value, *members)
+    if isinstance(value, pl.Series):
+        return ~found
+    return not found if isinstance(value, str) else ~found & ~np.isnan(value)
+
+
+def _like(*, ignore_case: bool) -> Function:
+    def matches(text: Value, pattern: str) -> Value:
         letters = {"%": ".*", "_": "."}
-        pattern = "".join(letters.get(letter, re.escape(letter)) for letter in str(nodes[1].this))
-        return operands[0].str.contains(f"(?s{'i' if ignore_case else ''})^{pattern}$")
+        regular = "".join(letters.get(letter, re.escape(letter)) for letter in pattern)
+        series = pl.Series([text]) if isinstance(text, str) else text
+        return series.str.contains(f"(?s{'i' if ignore_case else ''})^{regular}$")
 
-    return build
-
-
-def _rounded(operands: Operands, nodes: Nodes) -> pl.Expr:
-    decimals = min(int(float(nodes[1].this)), 15) if len(nodes) > 1 else 0
-    return operands[0].round(decimals, mode="half_away_from_zero")
+    return matches
 
 
-OPERATORS: dict[type[exp.Expr], Operator] = {
-    line.node: line
-    for line in (
-        Operator(exp.And, "AND", (FLAG, FLAG), FLAG, _binary(operator.and_)),
-        Operator(exp.Or, "OR", (FLAG, FLAG), FLAG, _binary(operator.or_)),
-        Operator(exp.Not, "NOT", (FLAG,), FLAG, _unary(operator.invert)),
-        Operator(exp.Paren, "( )", (SAME,), SAME, _unary(lambda operand: operand)),
-        Operator(exp.EQ, "=", (SAME, SAME), FLAG, _binary(operator.eq)),
-        Operator(exp.NEQ, "<>", (SAME, SAME), FLAG, _binary(operator.ne)),
-        Operator(exp.LT, "<", (NUMBER, NUMBER), FLAG, _binary(operator.lt)),
-        Operator(exp.LTE, "<=", (NUMBER, NUMBER), FLAG, _binary(operator.le)),
-        Operator(exp.GT, ">", (NUMBER, NUMBER), FLAG, _binary(operator.gt)),
-        Operator(exp.GTE, ">=", (NUMBER, NUMBER), FLAG, _binary(operator.ge)),
-        Operator(
-            exp.Between,
-            "BETWEEN",
-            (NUMBER, NUMBER, NUMBER),
-            FLAG,
-            lambda operands, _: (operands[0] >= operands[1]) & (operands[0] <= operands[2]),
-        ),
-        Operator(exp.In, "IN", (SAME, SAME), FLAG, _members, written_out=True, repeats=True),
-        Operator(exp.Like, "LIKE", (TEXT, TEXT), FLAG, _like(ignore_case=False), written_out=True),
-        Operator(exp.ILike, "ILIKE", (TEXT, TEXT), FLAG, _like(ignore_case=True), written_out=True),
-        Operator(exp.Add, "+", (NUMBER, NUMBER), NUMBER, _binary(operator.add)),
-        Operator(exp.Sub, "-", (NUMBER, NUMBER), NUMBER, _binary(operator.sub)),
-        Operator(exp.Mul, "*", (NUMBER, NUMBER), NUMBER, _binary(operator.mul)),
-        Operator(exp.Div, "/", (NUMBER, NUMBER), NUMBER, _unless_zero(operator.truediv)),
-        Operator(exp.Mod, "%", (NUMBER, NUMBER), NUMBER, _unless_zero(operator.mod)),
-        Operator(exp.Neg, "-", (NUMBER,), NUMBER, _unary(operator.neg)),
-        Operator(exp.Abs, "abs", (NUMBER,), NUMBER, _unary(pl.Expr.abs)),
-        Operator(exp.Floor, "floor", (NUMBER,), NUMBER, _unary(pl.Expr.floor)),
-        Operator(exp.Ceil, "ceil", (NUMBER,), NUMBER, _unary(pl.Expr.ceil)),
-        Operator(exp.Round, "round", (NUMBER, NUMBER), NUMBER, _rounded, written_out=True),
-        Operator(
-            exp.Sqrt,
-            "sqrt",
-            (NUMBER,),
-            NUMBER,
-            lambda operands, _: pl.when(operands[0] >= 0.0).then(operands[0].sqrt()),
-        ),
-        Operator(
-            exp.Ln,
-            "ln",
-            (NUMBER,),
-            NUMBER,
-            lambda operands, _: pl.when(operands[0] > 0.0).then(operands[0].log()),
-        ),
-        Operator(
-            exp.Greatest,
-            "greatest",
-            (NUMBER, NUMBER),
-            NUMBER,
-            lambda operands, _: pl.max_horizontal(operands),
-        ),
-        Operator(
-            exp.Least,
-            "least",
-            (NUMBER, NUMBER),
-            NUMBER,
-            lambda operands, _: pl.min_horizontal(operands),
-            repeats=True,
-        ),
-        Operator(
-            exp.Coalesce,
-            "coalesce",
-            (SAME, SAME),
-            SAME,
-            lambda operands, _: pl.coalesce(operands),
-            repeats=True,
-        ),
-        Operator(exp.Lower, "lower", (TEXT,), TEXT, _unary(lambda operand: operand.str.to_lowercase())),
-        Operator(exp.Upper, "upper", (TEXT,), TEXT, _unary(lambda operand: operand.str.to_uppercase())),
-        Operator(exp.Length, "length", (TEXT,), NUMBER, _unary(lambda o: o.str.len_chars().cast(pl.Float64))),
-    )
-}
-"""By sqlglot's node; `expressions` adds columns, literals, IS and in_list()."""
+def _negated(function: Function) -> Function:
+    return lambda *operands: ~function(*operands)
 
-FUNCTIONS = sorted([*(line.word for line in OPERATORS.values() if line.word.islower()), "in_list"])
+
+def _text(change: Callable[[pl.Series], pl.Series]) -> Function:
+    return lambda text: change(pl.Series([text]) if isinstance(text, str) else text)
+
+
+def _lengths(texts: pl.Series) -> Value:
+    return texts.str.len_chars().cast(pl.Float64).to_numpy()
+
+
+_LIKE, _ILIKE = _like(ignore_case=False), _like(ignore_case=True)
+_NUMBERS = (NUMBER, NUMBER)
+
+_LINES: Sequence[Operator] = (
+    Operator(exp.And, "AND", (FLAG, FLAG), FLAG),
+    Operator(exp.Or, "OR", (FLAG, FLAG), FLAG),
+    Operator(exp.Not, "NOT", (FLAG,), FLAG),
+    Operator(exp.Paren, "( )", (SAME,), SAME, lambda value: value),
+    Operator(exp.EQ, "=", (SAME, SAME), FLAG, holds=operator.eq, fails=_differs),
+    Operator(exp.NEQ, "<>", (SAME, SAME), FLAG, holds=_differs, fails=operator.eq),
+    Operator(exp.LT, "<", _NUMBERS, FLAG, holds=operator.lt, fails=operator.ge),
+    Operator(exp.LTE, "<=", _NUMBERS, FLAG, holds=operator.le, fails=operator.gt),
+    Operator(exp.GT, ">", _NUMBERS, FLAG, holds=operator.gt, fails=operator.le),
+    Operator(exp.GTE, ">=", _NUMBERS, FLAG, holds=operator.ge, fails=operator.lt),
+    Operator(
+        exp.Between,
+        "BETWEEN",
+        (NUMBER, NUMBER, NUMBER),
+        FLAG,
+        holds=lambda x, low, high: (x >= low) & (x <= high),
+        fails=lambda x, low, high: (x < low) | (x > high),
+    ),
+    Operator(
+        exp.In,
+        "IN",
+        (SAME, SAME),
+        FLAG,
+        holds=_is_member,
+        fails=_is_no_member,
+        written_out=True,
+        repeats=True,
+    ),
+    Operator(exp.Like, "LIKE", (TEXT, TEXT), FLAG, holds=_LIKE, fails=_negated(_LIKE), written_out=True),
+    Operator(exp.ILike, "ILIKE", (TEXT, TEXT), FLAG, holds=_ILIKE, fails=_negated(_ILIKE), written_out=True),
+    Operator(exp.Add, "+", _NUMBERS, NUMBER, operator.add),
+    Operator(exp.Sub, "-", _NUMBERS, NUMBER, operator.sub),
+    Operator(exp.Mul, "*", _NUMBERS, NUMBER, operator.mul),
+    Operator(exp.Div, "/", _NUMBERS, NUMBER, _divided),
+    Operator(exp.Mod, "%", _NUMBERS, NUMBER, _remainder),
+    Operator(exp.Neg, "-", (NUMBER,), NUMBER, operator.neg),
+    Operator(exp.Abs, "abs", (NUMBER,), NUMBER, np.abs),
+    Operator(exp.Floor, "floor", (NUMBER,), NUMBER, np.floor),
+    Operator(exp.Ceil, "ceil", (NUMBER,), NUMBER, np.ceil),
+    Operator(exp.Round, "round", _NUMBERS, NUMBER, _rounded, written_out=True),
+    Operator(exp.Sqrt, "sqrt", (NUMBER,), NUMBER, np.sqrt),
+    Operator(exp.Ln, "ln", (NUMBER,), NUMBER, _logarithm),
+    Operator(
+        exp.Greatest, "greatest", _NUMBERS, NUMBER, lambda *values: reduce(np.fmax, values), repeats=True
+    ),
+    Operator(exp.Least, "least", _NUMBERS, NUMBER, lambda *values: reduce(np.fmin, values), repeats=True),
+    Operator(exp.Coalesce, "coalesce", (SAME, SAME), SAME, _first_known, repeats=True),
+    Operator(exp.Lower, "lower", (TEXT,), TEXT, _text(lambda series: series.str.to_lowercase())),
+    Operator(exp.Upper, "upper", (TEXT,), TEXT, _text(lambda series: series.str.to_uppercase())),
+    Operator(exp.Length, "length", (TEXT,), NUMBER, _text(_lengths)),
+)
+
+OPERATORS: dict[type[exp.Expr], Operator] = {line.node: line for line in _LINES}
+"""By sqlglot's node; `expressions` adds columns, literals, AND, OR, NOT, IS and in_list()."""
+
+FUNCTIONS = sorted([*(line.word for line in _LINES if line.word.islower()), "in_list"])
 """The names of the functions, for suggestions."""

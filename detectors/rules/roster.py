@@ -4,7 +4,7 @@ Cards, devices, addresses and pairs come and go without end.  An entity that has
 than its longest window has nothing left in it, so its row can be given to another one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +14,8 @@ from detectors.rules.kernels import NEVER, note_activity
 from detectors.types import Rows32, Times
 
 NO_ENTITY = -1
+Id = str | int
+"""Text, or for a pair of entities whose rows are given both rows in one number."""
 Number = TypeVar("Number", bound=np.number[Any])
 
 PRESENT_SHARE = 0.9
@@ -23,15 +25,15 @@ PRESENT_SHARE = 0.9
 class Roster:
     """Entity id -> row; rows of silent entities are taken back by `forget`."""
 
-    def __init__(self, ids: Iterable[str] = (), active: Times | None = None) -> None:
-        self._rows: dict[str, int] = {name: row for row, name in enumerate(ids)}
+    def __init__(self, ids: Iterable[Id] = (), active: Times | None = None) -> None:
+        self._rows: dict[Id, int] = {name: row for row, name in enumerate(ids)}
         self._active = np.zeros(0, np.int64) if active is None else active
 
     def __len__(self) -> int:
         """Return how many entities have a row."""
         return len(self._rows)
 
-    def rows(self, ids: list[str | None], times: Times) -> Rows32:
+    def rows(self, ids: Sequence[Id | None], times: Times) -> Rows32:
         """Return each id's row, new ids getting new rows; None gives NO_ENTITY."""
         known = self._rows
         rows = np.fromiter(
@@ -59,7 +61,7 @@ class Roster:
         self._active = active[stay]
         return stay
 
-    def ids(self) -> list[str]:
+    def ids(self) -> list[Id]:
         """Return the ids in row order."""
         return list(self._rows)
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 import msgspec
-import polars as pl
+import numpy as np
 
-from detectors.rules.expressions import expression
+from detectors.rules.expressions import Condition, condition
 from detectors.rules.message import Message
 from detectors.rules.spec import RuleSpec
 from detectors.rules.sql import Sql
@@ -37,15 +37,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         """The column that counts what lies behind the entity's baseline."""
         return _BASELINE_OF.get(self.spec.entity, _DEFAULT_BASELINE)
 
-    @property
-    def condition(self) -> pl.Expr:
-        """When it holds, over prepared columns: the predicate, enough baseline, within its hours."""
-        condition = expression(self.when)
+    def condition(self) -> Condition:
+        """Return where it holds: the predicate, enough baseline, within its hours."""
+        parts = [condition(self.when)]
         if self.spec.min_baseline is not None:
-            condition &= pl.col(self.baseline) >= self.spec.min_baseline
+            parts.append(_at_least(self.baseline, self.spec.min_baseline))
         if self.spec.hours is not None:
-            condition &= _within(self.spec.hours)
-        return condition.fill_null(value=False)
+            parts.append(_within(self.spec.hours))
+        return parts[0] if len(parts) == 1 else lambda batch: np.logical_and.reduce([p(batch) for p in parts])
 
     @property
     def columns(self) -> frozenset[str]:
@@ -60,7 +59,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return {name: values.get(name) for name in sorted(self.when.columns)}
 
 
-def _within(hours: str) -> pl.Expr:
+def _at_least(column: str, least: int) -> Condition:
+    return lambda batch: batch.number(column) >= least
+
+
+def _within(hours: str) -> Condition:
     first, last = (int(part) for part in hours.split("-"))
-    after, before = pl.col("hour") >= first, pl.col("hour") < last
-    return after & before if first < last else after | before
+    join = np.logical_and if first < last else np.logical_or
+    return lambda batch: join(batch.number("hour") >= first, batch.number("hour") < last)

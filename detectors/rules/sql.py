@@ -55,8 +55,14 @@ class Sql(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     tree: exp.Expr
     kind: Kind
-    columns: frozenset[str]
+    kinds: Mapping[str, Kind]
+    """The columns that it reads, with their kinds."""
     memberships: frozenset[Membership]
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that it reads."""
+        return frozenset(self.kinds)
 
 
 class Fault(msgspec.Struct, frozen=True, order=True):
@@ -85,7 +91,7 @@ def read_sql(
         text=text,
         tree=tree,
         kind=wanted,
-        columns=frozenset(reader.columns),
+        kinds={name: columns[name] for name in sorted(reader.columns)},
         memberships=frozenset(reader.memberships),
     )
 

@@ -7,8 +7,9 @@ need, so that a row that late still counts in its own bucket, with its whole win
 
 import re
 
+from detectors.rules.kernels import ALLOWED_LATENESS_MS
+
 BUCKETS = 20
-ALLOWED_LATENESS_MS = 60_000
 SHORTEST_MS = 10_000
 LONGEST_MS = 30 * 86_400_000
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from detectors.rules.features import Feature
@@ -20,7 +21,7 @@ from detectors.rules.kernels import (
     slide_since,
     slide_totals,
 )
-from detectors.rules.roster import Roster, grown
+from detectors.rules.roster import NO_ENTITY, Id, Roster, grown
 from detectors.rules.windowing import BUCKETS, bucket_ms, slots
 from detectors.types import Flags, Floats, Rows32, Times
 
@@ -66,12 +67,13 @@ class Ring:
         """Learn these rows; return the window's value with each of them in it."""
         self._make_room(int(entity.max(initial=-1)) + 1)
         out = np.empty(times.size)
+        counted, values = _writable(counted), _writable(values)
         self._how.kernel(
             times, entity, counted, values, self._newest, self._buckets, self._width, BUCKETS, out
         )
         return out
 
-    def keep(self, rows: np.ndarray[Any, np.dtype[np.intp]]) -> None:
+    def keep(self, rows: npt.NDArray[np.intp]) -> None:
         """Keep the state of these rows only, in this order."""
         present = rows[rows < self._newest.size]
         self._newest = self._newest[present]
@@ -130,7 +132,7 @@ class Windows:
         `frame` has the columns timestamp and those by which features are kept; `inputs` are by feature,
         `rows` by id column (a pair joined by +), for the entities whose rows somebody else keeps.
         """
-        times = frame["timestamp"].to_physical().to_numpy()
+        times = _writable(frame["timestamp"].to_physical().to_numpy())
         values = {name: np.empty(times.size) for name in self._windows}
         start = 0
         while start < times.size:
@@ -184,9 +186,8 @@ class Windows:
         if given is not None:
             return given[part]
         if frame[by[0]].null_count() == frame.height:
-            return np.full(frame.height, -1, np.int32)
-        ids = frame[by[0]] if len(by) == 1 else frame.select(pl.concat_str(*by, separator="\0")).to_series()
-        return self._rosters[by].rows(ids.to_list(), times)
+            return np.full(frame.height, NO_ENTITY, np.int32)
+        return self._rosters[by].rows(_ids(by, frame, rows, part), times)
 
     def _forget(self) -> None:
         for by, roster in self._rosters.items():
@@ -195,6 +196,23 @@ class Windows:
             if stay is not None:
                 for ring in (ring for feature in kept_by_it for ring in self._windows[feature.name].rings):
                     ring.keep(stay)
+
+
+def _ids(
+    by: tuple[str, ...], frame: pl.DataFrame, rows: Mapping[str, Rows32], part: slice
+) -> Sequence[Id | None]:
+    if len(by) == 1:
+        return frame[by[0]].to_list()
+    if all(name in rows for name in by):
+        first, second = (rows[name][part].astype(np.int64) for name in by)
+        pairs: list[int] = (first << 32 | second).tolist()
+        return pairs if min(pairs, default=0) >= 0 else [None if pair < 0 else pair for pair in pairs]
+    return frame.select(pl.concat_str(*by, separator="\0")).to_series().to_list()
+
+
+def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the array as numba compiled for it: read-only ones would be another type."""
+    return np.require(array, requirements=["C", "W"])
 
 
 def _memory_ms(feature: Feature) -> int:
