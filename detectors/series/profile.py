@@ -7,8 +7,11 @@ a Poisson count, over the variance per unit of the series (counts: 1 + phi * exp
 
 which is near normal for three events a minute as for three hundred, on the low side too.  Each z is
 divided by its own running median, so that slow wander of the level, which grows with the window, is
-allowed for: a median stays where it is when events come every day, a variance does not.  The evidence
-of a row is the largest over the windows of (z^2 / 2 + ln(rows of the window)) / ln 10.
+allowed for: a median stays where it is when events come every day, a variance does not.  Where a value
+is a sum of unequal parts, the variance is at least the square of the largest part that was seen, so
+that one large payment does not pass for many.  The evidence of a row is the largest over the windows of
+
+    (z^2 / 2 + ln(rows of the window)) / ln 10
 """
 
 import math
@@ -25,12 +28,13 @@ WINDOWS = len(WINDOW_MINUTES)
 RING = 256
 LONGEST = 240
 MEDIAN_MEMORY = 5000.0
-MEDIAN_FLOOR = 0.8
+MEDIAN_FLOOR = 1.1
 NORMAL_MEDIAN = 0.6745
 SUSPECT = 3.9
 SUSPECT_WEIGHT = 0.1
 TRUSTING_DAYS = 7.0
 NEUTRAL_DAYS = 3.0
+FIRST_DOUBT = 0.25
 
 STATE = np.dtype(
     [
@@ -39,6 +43,7 @@ STATE = np.dtype(
         ("lengths", np.int64, (WINDOWS,)),
         ("previous", np.float64),
         ("moves", np.float64),
+        ("counts_only", np.int64),
         ("fractional", np.int64),
         ("negative", np.int64),
         ("phi", np.float64),
@@ -47,9 +52,11 @@ STATE = np.dtype(
         ("ring_seen", np.float64, (RING,)),
         ("ring_expected", np.float64, (RING,)),
         ("ring_variance", np.float64, (RING,)),
+        ("ring_square", np.float64, (RING,)),
         ("sum_seen", np.float64, (WINDOWS,)),
         ("sum_expected", np.float64, (WINDOWS,)),
         ("sum_variance", np.float64, (WINDOWS,)),
+        ("sum_square", np.float64, (WINDOWS,)),
         ("median", np.float64, (WINDOWS,)),
     ],
     align=True,
@@ -109,7 +116,7 @@ class Profile:
 
     def __init__(self, interval_seconds: float, *, counts_only: bool = True) -> None:
         self.state = new_state(interval_seconds)
-        self._counts_only = counts_only
+        self.state["counts_only"] = counts_only
 
     def step(self, times_ms: Times, values: Floats) -> Floats:
         """Return the evidence of each row, shape (n,), nan where there is none."""
@@ -118,48 +125,44 @@ class Profile:
     def results(self, times_ms: Times, values: Floats) -> Records:
         """Return one RESULT a row, shape (n,); bands of nan where there is no baseline."""
         out = np.zeros(len(values), RESULT)
-        _advance_rows(self.state, times_ms, values, self._counts_only, out)
+        _advance_rows(self.state, times_ms, values, out)
         return out
 
 
 @kernel
-def _advance_rows(
-    state: Records,
-    local_ms: Times,
-    values: Floats,
-    counts_only: bool,
-    out: Records,
-) -> None:
+def _advance_rows(state: Records, local_ms: Times, values: Floats, out: Records) -> None:
     """One series, many rows."""
-    s: Record = state[0]
     for i in range(len(values)):
-        advance(s, local_ms[i], values[i], 1.0, out[i])
-        if counts_only and s.fractional:
-            _be_silent(out[i])
+        advance(state[0], local_ms[i], values[i], 1.0, 0.0, out[i])
 
 
 @kernel
-def advance_series(state: Records, local_ms: int, values: Floats, exposures: Floats, out: Records) -> None:
+def advance_series(
+    state: Records, local_ms: int, values: Floats, exposures: Floats, largest: Floats, out: Records
+) -> None:
     """Many series, one row each; a series whose value is nan has no row."""
     for i in range(len(values)):
         if np.isnan(values[i]):
             _be_silent(out[i])
         else:
-            advance(state[i], local_ms, values[i], exposures[i], out[i])
+            advance(state[i], local_ms, values[i], exposures[i], largest[i], out[i])
 
 
 @kernel
-def advance(s: Record, local_ms: int, value: float, exposure: float, out: Any) -> None:
-    """Score one row of one series into `out` (a RESULT), then learn from it."""
+def advance(s: Record, local_ms: int, value: float, exposure: float, largest: float, out: Any) -> None:
+    """Score one row of one series into `out` (a RESULT), then learn from it.
+
+    `largest` is the largest part of a value that is a sum of unequal parts (payments), else 0.
+    """
     _be_silent(out)
-    _note(s, local_ms, value)
-    if s.negative:
+    _note(s, local_ms, value, largest)
+    if s.negative or (s.counts_only and s.fractional):
         return
     if s.awake:
         new_day(s, local_ms)
         mean = expected(s, local_ms, exposure)
         variance = s.unit * mean + s.phi * mean * mean
-        _add(s, value, mean, variance)
+        _add(s, value, mean, variance, largest * largest)
         _scan(s, out)
         _band(s, mean, variance, out)
         _learn(s, local_ms, value, exposure, mean, variance, _weight(s, out.evidence))
@@ -178,11 +181,11 @@ def _be_silent(out: Any) -> None:
 
 
 @kernel
-def _note(s: Record, local_ms: int, value: float) -> None:
+def _note(s: Record, local_ms: int, value: float, largest: float) -> None:
     """Keep what kind of numbers these are, and start sums afresh after a gap or a step back in time."""
     if value < 0:
         s.negative = 1
-    if value != math.floor(value) and not s.fractional:
+    if (largest > 0 or value != math.floor(value)) and not s.fractional:
         s.fractional = 1
         s.phi = 0.0
     if s.rows > 0:
@@ -200,6 +203,7 @@ def _forget_sums(s: Record) -> None:
     s.sum_seen[:] = 0.0
     s.sum_expected[:] = 0.0
     s.sum_variance[:] = 0.0
+    s.sum_square[:] = 0.0
 
 
 @kernel
@@ -210,7 +214,7 @@ def _first_unit(s: Record) -> None:
 
 
 @kernel
-def _add(s: Record, value: float, mean: float, variance: float) -> None:
+def _add(s: Record, value: float, mean: float, variance: float, square: float) -> None:
     for k in range(s.windows):
         length = s.lengths[k]
         if s.filled >= length:
@@ -218,13 +222,16 @@ def _add(s: Record, value: float, mean: float, variance: float) -> None:
             s.sum_seen[k] -= s.ring_seen[old]
             s.sum_expected[k] -= s.ring_expected[old]
             s.sum_variance[k] -= s.ring_variance[old]
+            s.sum_square[k] -= s.ring_square[old]
         s.sum_seen[k] += value
         s.sum_expected[k] += mean
         s.sum_variance[k] += variance
+        s.sum_square[k] += square
     place = s.filled % RING
     s.ring_seen[place] = value
     s.ring_expected[place] = mean
     s.ring_variance[place] = variance
+    s.ring_square[place] = square
     s.filled += 1
 
 
@@ -232,19 +239,31 @@ def _add(s: Record, value: float, mean: float, variance: float) -> None:
 def _scan(s: Record, out: Any) -> None:
     """Find the window that speaks loudest; one that is not full yet stays silent."""
     out.evidence = 0.0
+    doubt = _doubt(s)
     for k in range(s.windows):
         if s.filled < s.lengths[k]:
             break
-        z = _signed_root(s.sum_seen[k], s.sum_expected[k], s.sum_variance[k])
+        if s.sum_expected[k] <= 0.0:
+            continue
         scale = max(s.median[k] / NORMAL_MEDIAN, MEDIAN_FLOOR)
-        _learn_median(s, k, abs(z))
+        variance = max(s.sum_variance[k], s.sum_square[k])
+        _learn_median(s, k, abs(_signed_root(s.sum_seen[k], s.sum_expected[k], variance)))
+        variance += (doubt * s.sum_expected[k]) ** 2
+        z = _signed_root(s.sum_seen[k], s.sum_expected[k], variance)
         evidence = (0.5 * (z / scale) ** 2 + math.log(s.lengths[k])) / math.log(10.0)
         if evidence > out.evidence:
             out.evidence = evidence
             out.rows = s.lengths[k]
             out.seen = s.sum_seen[k]
             out.due = s.sum_expected[k]
-            out.spread = scale * math.sqrt(s.sum_variance[k])
+            out.spread = scale * math.sqrt(variance)
+
+
+@kernel
+def _doubt(s: Record) -> float:
+    """Share by which a baseline may be wrong that has not seen every weekday yet; gone in two weeks."""
+    days = s.rows / s.rows_per_day
+    return float(FIRST_DOUBT * min(max(2.0 - days / TRUSTING_DAYS, 0.0), 1.0))
 
 
 @kernel
@@ -294,7 +313,8 @@ def _learn(
     early = s.rows < 2.0 * s.rows_per_day
     learn(s, local_ms, value if early else clipped, exposure, weight)
     if s.rows > NEUTRAL_DAYS * s.rows_per_day:
-        _learn_dispersion(s, mean, min((value - mean) ** 2, 9.0 * variance), weight)
+        limit = 400.0 if s.fractional else 9.0
+        _learn_dispersion(s, mean, min((value - mean) ** 2, limit * variance), weight)
 
 
 @kernel

@@ -10,5 +10,8 @@ own past: the middle of the plateau of the best benchmark score, about one alarm
 FINE_SCORE_THRESHOLD = 0.517
 """Of `score-series` on rows at most two minutes apart: one false alarm per series and week."""
 
-EVIDENCE_THRESHOLD = 3.9
+EVIDENCE_THRESHOLD = 5.0
 """Of the profile alone, as the traffic watch uses it: one false alarm per series and week."""
+
+LEVEL_STEPS = (6.06, 10.95, 20.24)
+"""Evidence at which an event is medium, high, critical: scores of 65, 85 and 97."""

@@ -1,0 +1,252 @@
+"""Traffic: transactions per window, for everything and for each channel, country, status and merchant."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from detectors.series.account import Sum, reason
+from detectors.series.bank import ProfileBank
+from detectors.series.events import Events, Raised
+from detectors.series.grade import hundred, log_odds
+from detectors.series.local_time import local_ms
+from detectors.series.method import Floats, Records
+from detectors.series.stl import StlBands
+from detectors.series.thresholds import EVIDENCE_THRESHOLD, LEVEL_STEPS
+from detectors.series.watched import METRICS, Watched
+from detectors.series.windows import OpenWindows, Totals
+from txwatch.errors import SnapshotError
+from txwatch.model import Anomaly, AnomalyType, Severity, series_anomaly_id
+from txwatch.ports import SeriesPoint
+
+SOURCE = "series"
+COUNT, AMOUNT, DECLINED, LARGEST = range(4)
+
+
+class Part(Protocol):
+    """A part of the watch that remembers."""
+
+    def dump(self) -> dict[str, Any]:
+        """Return all state."""
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take over a dump."""
+
+
+class TrafficSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is watched, and how calmly.
+
+    Times are event time.  `threshold` is evidence, minus log10 of the tail probability.  `rates` are
+    values of currencies in the base currency (see `windows.OpenWindows`).
+    """
+
+    window_seconds: int = 60
+    grace_seconds: float = 5.0
+    threshold: float = EVIDENCE_THRESHOLD
+    rest_minutes: float = 30.0
+    channels: int = 10
+    countries: int = 20
+    statuses: int = 5
+    merchants: int = 50
+    choice_hours: float = 6.0
+    least_transactions: int = 30
+    zone: str = "UTC"
+    rates: dict[str, float] = {}
+
+
+class TrafficWatch:
+    """Counts transactions into series of windows, and says which windows are unlike their past.
+
+    Sees spikes, drops, silence and shifts of the number of transactions, of the approved amount and of
+    the share of declined ones, from one window to three hours long.  A window is judged when the newest
+    event time is past its end and the grace; a series says nothing during its first day, and little
+    before it has seen every weekday.  Blind to entities too small to be chosen, and to a stream that
+    stops altogether, in which no window ever closes: that is for the watch over the data itself.
+
+    The result does not depend on how the feed is cut into batches.  What happens twice in the feed is
+    counted twice: redeliveries have to be dropped before.
+    """
+
+    def __init__(self, settings: TrafficSettings | None = None) -> None:
+        s = self._settings = settings or TrafficSettings()
+        caps = {"channel": s.channels, "country": s.countries, "status": s.statuses, "merchant": s.merchants}
+        period = max(1, round(s.choice_hours * 3600 / s.window_seconds))
+        rest = max(1, round(s.rest_minutes * 60 / s.window_seconds))
+        self._windows = OpenWindows(s.window_seconds, s.grace_seconds, s.rates)
+        self._watched = Watched(caps, period, s.least_transactions)
+        self._bank = ProfileBank(s.window_seconds)
+        self._bands = StlBands()
+        self._events = Events(s.threshold, rest, LEVEL_STEPS)
+        self._parts: tuple[Part, ...] = (
+            self._windows,
+            self._watched,
+            self._bank,
+            self._bands,
+            self._events,
+        )
+
+    @property
+    def late(self) -> int:
+        """How many rows came after their window had closed, and were ignored."""
+        return self._windows.late
+
+    @property
+    def series(self) -> list[str]:
+        """The names of the watched series; a series' registered number is its place."""
+        return list(self._watched.names)
+
+    def step(
+        self, batch: pl.DataFrame, now: datetime | None = None
+    ) -> tuple[list[SeriesPoint], list[Anomaly]]:
+        """Count a batch of the feed and judge the windows that it closes.
+
+        Args:
+            batch: rows with the columns of `columns.FEED`, in the order of the feed.
+            now: wall-clock time, for `detected_at`; None: the end of the window.
+
+        Returns:
+            One point per window and series, and the anomalies: one per event, given again under the
+            same id when the event grows to a higher severity.
+        """
+        self._windows.add(batch)
+        points: list[SeriesPoint] = []
+        anomalies: list[Anomaly] = []
+        for window, totals in self._windows.closed():
+            new_points, new_anomalies = self._judge(window, totals, now)
+            points += new_points
+            anomalies += new_anomalies
+        return points, anomalies
+
+    def dump(self) -> dict[str, Any]:
+        """Return all state: arrays, lists of texts, and numbers."""
+        kept: dict[str, Any] = {"traffic.window_seconds": self._settings.window_seconds}
+        for part in self._parts:
+            kept |= part.dump()
+        return kept
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Become the watch that was dumped.
+
+        Raises:
+            SnapshotError: the dump is of another version or of another window length.
+        """
+        if kept.get("traffic.window_seconds") != self._settings.window_seconds:
+            raise SnapshotError("the snapshot of the traffic series was made with another window length")
+        try:
+            for part in self._parts:
+                part.restore(kept)
+        except KeyError as missing:
+            raise SnapshotError(f"the snapshot of the traffic series lacks {missing}") from missing
+
+    def _judge(
+        self, window: int, totals: Totals, now: datetime | None
+    ) -> tuple[list[SeriesPoint], list[Anomaly]]:
+        self._watched.note(window, totals)
+        values, exposures, largest = self._measure(totals)
+        clock = self._clock(window)
+        found = self._bank.step(clock, values, exposures, largest)
+        eye = self._bands.step(clock, np.where(self._metric() == COUNT, values, np.nan))
+        raised = self._events.step(window, found["evidence"])
+        points = self._points(window, values, exposures, _with_band(found, eye))
+        return points, [self._anomaly(window, event, found, now) for event in raised]
+
+    def _measure(self, totals: Totals) -> tuple[Floats, Floats, Floats]:
+        """Return values, exposures and largest parts, shape (series,); a share of nothing is nan."""
+        table = self._watched.table(totals)
+        places, metric = self._watched.places(), self._metric()
+        exposures = np.where(metric == DECLINED, table[places, COUNT], 1.0)
+        largest = np.where(metric == AMOUNT, table[places, LARGEST], 0.0)
+        return np.where(exposures > 0, table[places, metric], np.nan), exposures, largest
+
+    def _metric(self) -> npt.NDArray[np.intp]:
+        return np.array(self._watched.metrics, np.intp)
+
+    def _clock(self, window: int) -> int:
+        start = np.array([window * self._settings.window_seconds * 1000], np.int64)
+        return int(local_ms(start, self._settings.zone)[0])
+
+    def _points(self, window: int, values: Floats, exposures: Floats, found: Records) -> list[SeriesPoint]:
+        start, seconds = self._start(window), self._settings.window_seconds
+        share = np.maximum(exposures, 1.0)
+        bands = [found[name] / share for name in ("expected", "low", "high")]
+        columns = [column.tolist() for column in (values / share, *bands, found["evidence"])]
+        return [
+            SeriesPoint(
+                series=name,
+                start=start,
+                seconds=seconds,
+                value=value,
+                expected=_known(expected),
+                low=_known(low),
+                high=_known(high),
+                score=None if evidence != evidence else hundred(evidence),  # noqa: PLR0124 - nan
+            )
+            for name, value, expected, low, high, evidence in zip(self._watched.names, *columns, strict=True)
+            if value == value  # noqa: PLR0124 - nan: a share of nothing is no point
+        ]
+
+    def _anomaly(self, window: int, event: Raised, found: Records, now: datetime | None) -> Anomaly:
+        name, key = self._watched.names[event.series], self._watched.keys[event.series]
+        opened, end = self._start(event.opened), self._start(window + 1)
+        evidence = float(found["evidence"][event.series])
+        about = reason(self._sum(event.series, window, found[event.series]))
+        named = {f"{key[0]}_id" if key[0] == "merchant" else key[0]: key[1]}
+        return Anomaly(
+            anomaly_id=series_anomaly_id(name, opened),
+            kind="series",
+            type=AnomalyType.SERIES,
+            timestamp=opened,
+            detected_at=now or end,
+            severity=Severity(event.level + 1),
+            score=hundred(evidence),
+            reasons=(about,),
+            entity_kind=key[0],
+            entity_id=key[1] or "all",
+            source=SOURCE,
+            sequence=event.series,
+            series=name,
+            window_end=end,
+            detectors={"profile": log_odds(evidence)},
+            merchant_id=named.get("merchant_id"),
+            channel=named.get("channel"),
+            country=named.get("country"),
+        )
+
+    def _sum(self, series: int, window: int, found: Any) -> Sum:
+        kind, entity = self._watched.keys[series]
+        rows = int(found["rows"])
+        return Sum(
+            metric=METRICS[self._watched.metrics[series]],
+            kind=kind,
+            entity=entity,
+            start=self._start(window + 1 - rows),
+            end=self._start(window + 1),
+            seen=float(found["seen"]),
+            due=float(found["due"]),
+            spread=float(found["spread"]),
+            windows=int(self._bank.windows_seen()[series]),
+            evidence=float(found["evidence"]),
+        )
+
+    def _start(self, window: int) -> datetime:
+        return datetime.fromtimestamp(0, UTC) + timedelta(seconds=window * self._settings.window_seconds)
+
+
+def _with_band(found: Records, expected: Floats) -> Records:
+    """Return the results with STL's expectation where there is one, the band as wide as the profile's."""
+    shown = found.copy()
+    known = np.isfinite(expected) & np.isfinite(found["expected"])
+    root = np.sqrt(expected[known])
+    half = np.sqrt(found["high"][known]) - np.sqrt(found["expected"][known])
+    shown["expected"][known] = expected[known]
+    shown["low"][known] = np.maximum(root - half, 0.0) ** 2
+    shown["high"][known] = (root + half) ** 2
+    return shown
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value  # noqa: PLR0124 - nan
