@@ -1,3 +1,3 @@
 """What every test may ask for."""
 
-pytest_plugins = ["server_fixtures"]
+pytest_plugins = ["server_fixtures", "influx_fixtures"]

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from influx_fixtures import InfluxStores
 
 from txwatch.columns import FEED, POSITION, TRANSACTION, frame
 from txwatch.model import (
@@ -52,8 +53,29 @@ def memory(folder: Path, clock: Clock) -> Store:
 
 
 Opener = Callable[[Path, Clock], Store]
-STORES: tuple[Opener, ...] = (memory, sqlite)
-"""Every implementation; a new one is added here."""
+STORES = ("memory", "sqlite", "influx")
+"""Every implementation; a new one is added here, and its fixture `<name>_store`."""
+
+
+@pytest.fixture(scope="session")
+def memory_store() -> Opener:
+    return memory
+
+
+@pytest.fixture(scope="session")
+def sqlite_store() -> Opener:
+    return sqlite
+
+
+@pytest.fixture(scope="session")
+def influx_store(influxdb) -> Opener:
+    """The real server, a fresh organisation each time."""
+    return lambda folder, clock: InfluxStores(influxdb).open(clock)
+
+
+@pytest.fixture(scope="module", params=STORES)
+def opener(request) -> Opener:
+    return request.getfixturevalue(f"{request.param}_store")
 
 
 @pytest.fixture
@@ -61,9 +83,9 @@ def clock():
     return ManualClock(NOON)
 
 
-@pytest.fixture(params=STORES, ids=lambda opener: opener.__name__)
-def store(request, tmp_path, clock) -> Iterator[Store]:
-    opened = request.param(tmp_path, clock)
+@pytest.fixture
+def store(opener, tmp_path, clock) -> Iterator[Store]:
+    opened = opener(tmp_path, clock)
     yield opened
     opened.close()
 
@@ -206,7 +228,6 @@ def test_an_old_event_time_is_found_by_its_arrival(store):
     assert keys(store.feed(cursors, 10)) == [("topic", 0, 2), ("replay", 0, 0)]
 
 
-@pytest.mark.parametrize("opener", STORES, ids=lambda opener: opener.__name__)
 @given(
     batches=st.lists(
         st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 1), st.integers(1, 4)), max_size=8

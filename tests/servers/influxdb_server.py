@@ -95,7 +95,7 @@ def _child_process(folder: Path, port: int) -> Launcher:
         "--reporting-disabled",
         "--hardening-enabled",
         "--log-level",
-        "warn",
+        "info",
     ]
     return ChildProcess(command, folder / "influxdb.log")
 

@@ -3,18 +3,24 @@
 Both keep the server's data when it stops or is killed, so that it can be started again on it.
 """
 
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 from cached_build import ServerUnavailableError
 
 GRACE_SECONDS = 30
+SERVER_PORTS = range(20_000, 30_000)
+FORKER = ThreadPoolExecutor(max_workers=1)
+"""The leash ends with the thread that started the server, so all are started by one that stays."""
 
 
 class Launcher(Protocol):
@@ -50,14 +56,15 @@ class ChildProcess:
 
     def start(self) -> None:
         with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
+            self._process = FORKER.submit(
+                subprocess.Popen,
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env=self._environment,
                 start_new_session=True,  # Ctrl-C is for the tests, which then stop the server in order
-            )
+            ).result()
 
     def stop(self) -> None:
         if self.exited():
@@ -139,14 +146,22 @@ def pull(engine: str, image: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return loopback ports that nobody used a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Return loopback ports that nobody used a moment ago.
+
+    They lie below those that the kernel gives to clients: a client that connects again and again to a
+    server that is down would otherwise meet itself at the server's own port and keep it occupied.
+    """
+    candidates = random.sample(SERVER_PORTS, len(SERVER_PORTS))
+    return list(itertools.islice(filter(_is_free, candidates), count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as candidate:
+        try:
+            candidate.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _answers(engine: str) -> bool:

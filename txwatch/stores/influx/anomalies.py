@@ -42,7 +42,7 @@ def read_anomalies(connection: Connection, query: AnomalyQuery) -> list[Anomaly]
     """Return the matching anomalies, newest event time first."""
     newest = "" if query.limit is None else f" LIMIT {query.limit}"
     select = f"SELECT record FROM {MEASUREMENT}{_where(query)}"  # noqa: S608 - InfluxQL; values are quoted literals
-    answer = connection.rows(CASES, f"{select} ORDER BY time DESC{newest}")
+    answer = connection.checked_rows(CASES, f"{select} ORDER BY time DESC{newest}")
     if not answer:
         return []
     records = pl.read_csv(answer, schema=_RECORD)["record"]
@@ -58,7 +58,8 @@ def anomaly_line(anomaly: Anomaly) -> str:
         "kind": anomaly.kind,
         "mode": anomaly.mode.value,
     }
-    return point(MEASUREMENT, tags, _fields(anomaly), point_time(anomaly.timestamp, anomaly.sequence))
+    present = {name: value for name, value in tags.items() if value}
+    return point(MEASUREMENT, present, _fields(anomaly), point_time(anomaly.timestamp, anomaly.sequence))
 
 
 def pseudonymous(anomaly: Anomaly, pseudonym: Pseudonym) -> Anomaly:
@@ -85,7 +86,7 @@ def _fields(anomaly: Anomaly) -> dict[str, FieldValue]:
         "level": int(anomaly.severity),
         "score": anomaly.score,
         "type": anomaly.type.value,
-        "types": _words(reason.type.value for reason in anomaly.reasons),
+        "types": _words(sorted({anomaly.type.value, *(reason.type.value for reason in anomaly.reasons)})),
         "rules": _words(anomaly.rules),
         "entity_kind": anomaly.entity_kind,
         "entity_id": anomaly.entity_id,

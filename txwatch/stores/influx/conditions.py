@@ -7,6 +7,9 @@ from datetime import datetime
 from txwatch.stores.influx.points import nanoseconds
 from txwatch.stores.influx.text import influxql
 
+_CONTROL = re.compile(r"[\x00-\x1f]")
+"""What InfluxQL's text literals cannot hold; its patterns can."""
+
 
 def between(since: datetime | None, until: datetime | None) -> list[str]:
     """Return the conditions for a half-open span of time."""
@@ -16,17 +19,26 @@ def between(since: datetime | None, until: datetime | None) -> list[str]:
 
 def equal(field: str, value: str | None) -> list[str]:
     """Return the condition that a field or tag has this value; None asks for nothing."""
-    return [] if value is None else [f'"{field}" = {influxql(value)}']
+    if value is None:
+        return []
+    if _CONTROL.search(value):
+        return [f'"{field}" =~ /^{_pattern(value)}$/']
+    return [f'"{field}" = {influxql(value)}']
 
 
 def holds(field: str, word: str | None) -> list[str]:
     """Return the condition that a field of words, each between two spaces, has this one."""
     if word is None:
         return []
-    pattern = re.escape(f" {word} ").replace("/", r"\/")
-    return [f'"{field}" =~ /{pattern}/']
+    return [f'"{field}" =~ /{_pattern(f" {word} ")}/']
 
 
 def where(conditions: Sequence[str]) -> str:
     """Return the clause for all of the conditions."""
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _pattern(value: str) -> str:
+    """Return a pattern for exactly this text, in the syntax of Go's regexp between two slashes."""
+    safe = re.escape(value).replace("/", r"\/")
+    return re.sub(r"\\?([\x00-\x1f])", lambda found: f"\\x{ord(found[1]):02x}", safe)

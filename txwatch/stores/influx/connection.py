@@ -6,7 +6,7 @@ A write that timed out may still arrive later; every point has an identity, so w
 import json
 import random
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -18,9 +18,8 @@ from txwatch.errors import StoreBusyError, StoreError
 from txwatch.ports import Clock
 from txwatch.stores.influx.retry import Failure, GiveUp, decide
 
-PATIENCE = timedelta(seconds=30)
-TIMEOUT = urllib3.Timeout(connect=3.0, read=10.0)
-LONG_READ = urllib3.Timeout(connect=3.0, read=300.0)
+QUERY_WITHIN = timedelta(minutes=5)
+CONNECT_SECONDS = 3.0
 CONNECTIONS = 4
 NOT_ACCEPTED = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -42,6 +41,25 @@ class PointsRefusedError(StoreError):
     """The server refuses at least one point of a write; the others may or may not be written."""
 
 
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the server is, as whom to speak to it, and how long to wait for it.
+
+    `certificate_authority` is a file, for a server whose certificate no public authority signed;
+    `answer_within` is when a write counts as lost; `patience` is how long a request is tried again.
+    """
+
+    url: str
+    token: str
+    org: str
+    certificate_authority: str | None = None
+    answer_within: timedelta = timedelta(seconds=10)
+    patience: timedelta = timedelta(seconds=30)
+
+    def __repr__(self) -> str:
+        """Leave the token out."""
+        return f"Access(url={self.url!r}, org={self.org!r})"
+
+
 class Connection:
     """One server, one organisation, one token; safe to use from several threads.
 
@@ -49,32 +67,23 @@ class Connection:
     StoreError when it never will.
     """
 
-    def __init__(
-        self,
-        *,
-        url: str,
-        token: str,
-        org: str,
-        clock: Clock,
-        patience: timedelta = PATIENCE,
-        verify: str | None = None,
-    ) -> None:
-        self._org = org
+    def __init__(self, access: Access, clock: Clock) -> None:
+        self._access = access
         self._clock = clock
-        self._patience = patience
         self._luck = random.Random()  # noqa: S311 - spreads retries over time, guards nothing
-        self._headers = {"Authorization": f"Token {token}"}
-        self._url = url.rstrip("/")
-        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, ca_certs=verify, retries=False)
+        self._headers = {"Authorization": f"Token {access.token}"}
+        self._pool = urllib3.PoolManager(
+            maxsize=CONNECTIONS, ca_certs=access.certificate_authority, retries=False
+        )
 
     def write(self, bucket: str, body: bytes) -> None:
         """Write lines with nanosecond times durably.
 
         Raises PointsRefusedError when it is the points' fault.
         """
-        query = urlencode({"org": self._org, "bucket": bucket, "precision": "ns"})
+        query = urlencode({"org": self._access.org, "bucket": bucket, "precision": "ns"})
         try:
-            self._request("POST", f"/api/v2/write?{query}", body=body)
+            self._request(f"/api/v2/write?{query}", body, {}, self._access.answer_within)
         except RequestRefusedError as error:
             if error.failure.status in NOT_ACCEPTED:
                 raise PointsRefusedError(error.failure.sentence) from error
@@ -83,17 +92,20 @@ class Connection:
     def rows(self, bucket: str, influxql: str) -> bytes:
         """Return the answer as CSV, for bulk reads.
 
-        InfluxDB's CSV leaves out a statement's error, so an answer without rows is asked for again as
-        JSON, which has it.
+        InfluxDB's CSV leaves out a statement's error: what failed looks like what found nothing.
         """
-        body = self._query(bucket, influxql, "application/csv", LONG_READ)
+        return self._query(bucket, influxql, "application/csv")
+
+    def checked_rows(self, bucket: str, influxql: str) -> bytes:
+        """Return the answer as CSV; one without rows is asked for again as JSON, which has the error."""
+        body = self.rows(bucket, influxql)
         if not body:
             self.results(bucket, influxql)
         return body
 
     def results(self, bucket: str, influxql: str) -> list[dict[str, Any]]:
         """Return the result of each statement, as InfluxDB's JSON has it; for small reads."""
-        body = self._query(bucket, influxql, "application/json", LONG_READ)
+        body = self._query(bucket, influxql, "application/json")
         results: list[dict[str, Any]] = msgspec.json.decode(body).get("results", [])
         for result in results:
             if "error" in result:
@@ -101,60 +113,48 @@ class Connection:
         return results
 
     def delete(self, bucket: str, measurement: str, until: datetime) -> None:
-        """Delete what lies before `until`."""
-        query = urlencode({"org": self._org, "bucket": bucket})
+        """Delete what lies before `until`; the server takes the last time it is given as included."""
+        last = until - timedelta(microseconds=1)
+        query = urlencode({"org": self._access.org, "bucket": bucket})
         body = {
             "start": START_OF_TIME,
-            "stop": until.isoformat().replace("+00:00", "Z"),
+            "stop": f"{last.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}999Z",
             "predicate": f'_measurement="{measurement}"',
         }
         headers = {"Content-Type": "application/json"}
-        self._request(
-            "POST",
-            f"/api/v2/delete?{query}",
-            body=json.dumps(body).encode(),
-            headers=headers,
-            timeout=LONG_READ,
-        )
+        self._request(f"/api/v2/delete?{query}", json.dumps(body).encode(), headers, QUERY_WITHIN)
 
     def close(self) -> None:
         """Close the connections; safe to call twice."""
         self._pool.clear()
 
-    def _query(self, bucket: str, influxql: str, accept: str, timeout: urllib3.Timeout) -> bytes:
+    def _query(self, bucket: str, influxql: str, accept: str) -> bytes:
         headers = {"Accept": accept, "Content-Type": "application/x-www-form-urlencoded"}
         body = urlencode({"db": bucket, "q": influxql, "epoch": "ns"}).encode()
-        return self._request(
-            "POST", f"/query?{urlencode({'org': self._org})}", body=body, headers=headers, timeout=timeout
-        )
+        return self._request(f"/query?{urlencode({'org': self._access.org})}", body, headers, QUERY_WITHIN)
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: bytes,
-        headers: Mapping[str, str] | None = None,
-        timeout: urllib3.Timeout = TIMEOUT,
-    ) -> bytes:
-        attempt, waited = 0, timedelta(0)
+    def _request(self, path: str, body: bytes, headers: Mapping[str, str], within: timedelta) -> bytes:
+        """Try until it is answered; the wait so far is the longer of the clock's time and our own sleeps."""
+        attempt, slept, began = 0, timedelta(0), self._clock.now()
         while True:
-            answer = self._try(method, path, body, {**self._headers, **(headers or {})}, timeout)
+            answer = self._try(path, body, {**self._headers, **headers}, within)
             if isinstance(answer, bytes):
                 return answer
-            decision = decide(answer, attempt, waited, self._patience, self._luck.random())
+            waited = max(slept, self._clock.now() - began)
+            decision = decide(answer, attempt, waited, self._access.patience, self._luck.random())
             if isinstance(decision, GiveUp):
                 raise StoreBusyError(decision.reason) if decision.later else RequestRefusedError(answer)
             self._clock.sleep(decision.seconds)
-            attempt, waited = attempt + 1, waited + timedelta(seconds=decision.seconds)
+            attempt, slept = attempt + 1, slept + timedelta(seconds=decision.seconds)
 
-    def _try(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: urllib3.Timeout
-    ) -> bytes | Failure:
+    def _try(self, path: str, body: bytes, headers: Mapping[str, str], within: timedelta) -> bytes | Failure:
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=within.total_seconds())
         try:
-            answer = self._pool.request(method, self._url + path, body=body, headers=headers, timeout=timeout)
+            answer = self._pool.request(
+                "POST", self._access.url.rstrip("/") + path, body=body, headers=headers, timeout=timeout
+            )
         except urllib3.exceptions.HTTPError as error:
-            return Failure(None, f"InfluxDB at {self._url} does not answer ({type(error).__name__})")
+            return Failure(None, f"InfluxDB at {self._access.url} does not answer ({type(error).__name__})")
         if answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return answer.data
         return Failure(answer.status, _message(answer.data), _seconds(answer.headers.get("Retry-After")))

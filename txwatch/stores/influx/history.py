@@ -27,7 +27,7 @@ def read_transactions(connection: Connection, query: TransactionQuery) -> pl.Dat
     columns = ", ".join(f'"{name}"' for name in _SELECTED)
     newest = f" ORDER BY time DESC LIMIT {query.limit}" if query.limit is not None else ""
     select = f"SELECT {columns} FROM {TRANSACTIONS}"  # noqa: S608 - InfluxQL; values are quoted literals
-    answer = connection.rows(TRANSACTIONS, f"{select}{_where(query)}{newest}")
+    answer = connection.checked_rows(TRANSACTIONS, f"{select}{_where(query)}{newest}")
     if not answer:
         return pl.DataFrame(schema=FEED_COLUMNS)
     return _in_order(pl.read_csv(answer, schema=_TABLE))

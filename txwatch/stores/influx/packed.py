@@ -15,8 +15,6 @@ from txwatch.stores.influx.text import EMPTY, ENCODED, UNSAFE
 FIELD = "p1"
 SEPARATOR = "\x1f"
 HEADER = f"name,tags,time,{FIELD}\n".encode()
-LONGEST = 1_000_000
-"""InfluxDB refuses a field of more than 1 MiB."""
 
 _PACKED = {"sequence": POSITION["sequence"], **TRANSACTION}
 _TABLE = {
@@ -77,7 +75,7 @@ def _encoded(rows: pl.DataFrame, name: str) -> pl.Expr:
     if values.str.contains_any(UNSAFE).any():
         column = column.str.replace_many(UNSAFE, ENCODED)
     if (values == "").any():
-        column = pl.when(pl.col(name) == "").then(pl.lit(EMPTY)).otherwise(column)
+        column = pl.when(pl.col(name) == "").then(pl.lit(EMPTY)).otherwise(column).alias(name)
     return column
 
 
@@ -86,4 +84,4 @@ def _decoded(rows: pl.DataFrame, name: str) -> pl.Expr:
     if not rows[name].str.contains("%", literal=True).any():
         return column
     decoded = column.str.replace_many(ENCODED, UNSAFE)
-    return pl.when(column == EMPTY).then(pl.lit("")).otherwise(decoded)
+    return pl.when(column == EMPTY).then(pl.lit("")).otherwise(decoded).alias(name)

@@ -13,8 +13,8 @@ FieldValue = str | int | float | bool | None
 
 
 def point(measurement: str, tags: Mapping[str, str], fields: Mapping[str, FieldValue], time: int) -> str:
-    """Return a line; `time` is in nanoseconds, empty tags and None are left out."""
-    key = "".join(f",{name}={tag(value)}" for name, value in sorted(tags.items()) if value)
+    """Return a line; `time` is in nanoseconds, fields that are None are left out."""
+    key = "".join(f",{name}={tag(value)}" for name, value in sorted(tags.items()))
     values = ",".join(f"{name}={_field(value)}" for name, value in fields.items() if value is not None)
     return f"{measurement}{key} {values} {time}"
 

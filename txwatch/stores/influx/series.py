@@ -40,7 +40,7 @@ def read_series(connection: Connection, query: SeriesQuery) -> list[SeriesPoint]
     name = None if query.series is None else encode_tag(query.series)
     conditions = where([*between(query.since, query.until), *equal("series", name)])
     select = f'SELECT {columns} FROM "{MEASUREMENT}"{conditions}'  # noqa: S608 - InfluxQL; values are quoted literals
-    answer = connection.rows(METRICS, select)
+    answer = connection.checked_rows(METRICS, select)
     if not answer:
         return []
     start = pl.from_epoch(pl.col("time") // 1000, time_unit="us").dt.replace_time_zone("UTC").alias("start")

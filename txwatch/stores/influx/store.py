@@ -18,7 +18,7 @@ from txwatch.ports import (
 )
 from txwatch.stores.influx.anomalies import Pseudonym, put_anomalies, read_anomalies
 from txwatch.stores.influx.conditions import between, where
-from txwatch.stores.influx.connection import PATIENCE, Connection
+from txwatch.stores.influx.connection import Access, Connection
 from txwatch.stores.influx.feed import read_feed
 from txwatch.stores.influx.history import read_transactions
 from txwatch.stores.influx.layout import (
@@ -46,29 +46,22 @@ COUNTED = {
 class InfluxStore:
     """Everything that has a time, in InfluxDB 2.
 
-    Reads and writes are retried for `patience` with growing, random waits; then StoreBusyError is raised,
-    and the same call may be repeated without losing or doubling anything.  `pseudonym` makes what
-    operators see of personal ids; without it nothing is written for operators.
+    Reads and writes are retried with growing, random waits as long as `access` says; then StoreBusyError
+    is raised, and the same call may be repeated without losing or doubling anything.  `pseudonym` makes
+    what operators see of personal ids; without it nothing is written for operators.
     """
 
-    def __init__(  # noqa: PLR0913 - where, as whom, and three choices, all by keyword
+    def __init__(
         self,
-        *,
-        url: str,
-        token: str,
-        org: str,
+        access: Access,
         clock: Clock,
+        *,
         pseudonym: Pseudonym | None = None,
-        patience: timedelta = PATIENCE,
         buckets: Collection[str] = STORE_BUCKETS,
-        certificate_authority: str | None = None,
     ) -> None:
         """Connect and make sure that `buckets` are there and may be read; raises StoreError if not."""
-        self._connection = Connection(
-            url=url, token=token, org=org, clock=clock, patience=patience, verify=certificate_authority
-        )
+        self._connection = Connection(access, clock)
         self._pseudonym = pseudonym
-        self._clock = clock
         self._require(buckets)
         kept = self._kept(TRANSACTIONS) if TRANSACTIONS in buckets else timedelta(0)
         self._writer = Writer(self._connection, clock, kept)

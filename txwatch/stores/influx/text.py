@@ -8,7 +8,7 @@ UNSAFE = ["%", ",", '"', "\\", "\x7f", *map(chr, range(32))]
 
 ENCODED = [f"%{ord(character):02X}" for character in UNSAFE]
 EMPTY = "%"
-"""An empty text, when packed; nothing at all is a missing one."""
+"""An empty text, when packed or a tag; nothing at all is a missing one."""
 
 _UNSAFE_IN_TAG = re.compile(r"[%\\\x00-\x1f\x7f]")
 _SPECIAL_IN_TAG = re.compile(r"([,= ])")
@@ -23,13 +23,13 @@ def tag(value: str) -> str:
 
 
 def encode_tag(value: str) -> str:
-    """Return a tag's value as it is stored."""
-    return _UNSAFE_IN_TAG.sub(lambda found: f"%{ord(found[0]):02X}", value)
+    """Return a tag's value as it is stored; InfluxDB has no empty tags."""
+    return _UNSAFE_IN_TAG.sub(lambda found: f"%{ord(found[0]):02X}", value) or EMPTY
 
 
 def decode_tag(stored: str) -> str:
     """Return what `encode_tag` was given."""
-    return unquote(stored)
+    return "" if stored == EMPTY else unquote(stored)
 
 
 def string_field(value: str) -> str:

@@ -22,13 +22,16 @@ from txwatch.ports import Clock
 from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.feed import START, last_fed
 from txwatch.stores.influx.layout import FEED, TRANSACTIONS
-from txwatch.stores.influx.lines import transaction_lines
+from txwatch.stores.influx.lines import TEXTS, transaction_lines
 from txwatch.stores.influx.packed import feed_lines, pack
 from txwatch.stores.influx.points import nanoseconds
 from txwatch.stores.influx.refusals import write_what_is_taken
 
 CHUNK = 5_000
 """Rows in one request: large enough to be fast, small enough to be answered well within the timeout."""
+
+LONGEST = 300_000
+"""Bytes of text in one row: packed and encoded they fit into one field, which InfluxDB bounds by 1 MiB."""
 
 
 class Writer:
@@ -42,6 +45,7 @@ class Writer:
         self._clock = clock
         self._kept = kept
         self._last: dict[Partition, Cursor] = {}
+        self._next_arrival = 0
         self._feeder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed")
 
     def append(self, rows: pl.DataFrame) -> None:
@@ -70,56 +74,75 @@ class Writer:
     def _write(self, rows: pl.DataFrame, partitions: list[Partition]) -> list[RefusedRow]:
         """Write chunk by chunk: one chunk goes to the feed while the next goes to `transactions`."""
         now = self._clock.now()
-        refused, keepable = self._without_expired(rows, now)
+        refused, storable = without_unstorable(rows, now, self._kept)
         known = {each: self._last_of(each) for each in partitions}
-        feeding: Future[list[RefusedRow]] | None = None
-        for chunk in numbered(keepable, known, nanoseconds(now)).iter_slices(CHUNK):
-            stored, not_stored = self._store(chunk)
-            refused += not_stored + (feeding.result() if feeding else [])
-            feeding = self._feeder.submit(self._feed, stored)
-        return refused + (feeding.result() if feeding else [])
+        feeding: Future[None] | None = None
+        try:
+            for chunk in numbered(storable, known, self._first_arrival(known, now, rows.height)).iter_slices(
+                CHUNK
+            ):
+                stored, not_stored = self._store(chunk)
+                refused += not_stored
+                if feeding:
+                    feeding.result()
+                feeding = self._feeder.submit(self._feed, stored)
+        finally:
+            if feeding:
+                feeding.result()
+        return refused
+
+    def _first_arrival(self, last: Mapping[Partition, Cursor], now: datetime, count: int) -> int:
+        """Let arrivals grow over all partitions of this process, and from one process to the next."""
+        first = max([nanoseconds(now), self._next_arrival, *(cursor.arrival + 1 for cursor in last.values())])
+        self._next_arrival = first + count
+        return first
 
     def _store(self, chunk: pl.DataFrame) -> tuple[pl.DataFrame, list[RefusedRow]]:
         write = partial(self._connection.write, TRANSACTIONS)
         return _split(chunk, write_what_is_taken(write, transaction_lines(chunk)))
 
-    def _feed(self, chunk: pl.DataFrame) -> list[RefusedRow]:
+    def _feed(self, chunk: pl.DataFrame) -> None:
         """Feed the rows that were not fed before, and remember the last of each partition."""
         fresh = chunk.filter(pl.col("arrival").is_not_null())
-        write = partial(self._connection.write, FEED)
-        _, refused = _split(fresh, write_what_is_taken(write, feed_lines(fresh, pack(fresh))))
+        if fresh.is_empty():
+            return
+        self._connection.write(FEED, "\n".join(feed_lines(fresh, pack(fresh))).encode())
         last = fresh.group_by("source", "partition").agg(pl.col("arrival", "sequence").last())
         self._last |= {Partition(s, p): Cursor(arrival, sequence) for s, p, arrival, sequence in last.rows()}
-        return refused
 
     def _last_of(self, partition: Partition) -> Cursor:
         if partition not in self._last:
             self._last[partition] = last_fed(self._connection, partition) or START
         return self._last[partition]
 
-    def _without_expired(self, rows: pl.DataFrame, now: datetime) -> tuple[list[RefusedRow], pl.DataFrame]:
-        """Refuse at once what InfluxDB would refuse one by one."""
-        if not self._kept:
-            return [], rows
-        expired = rows["timestamp"] <= now - self._kept
-        sentence = f"its time is more than the {self._kept.days} days ago that the store keeps"
-        return _refusals(rows.filter(expired), repeat(sentence)), rows.filter(~expired)
 
+def numbered(rows: pl.DataFrame, last: Mapping[Partition, Cursor], first: int) -> pl.DataFrame:
+    """Return the rows with arrivals growing from `first` (nanoseconds since 1970 UTC).
 
-def numbered(rows: pl.DataFrame, last: Mapping[Partition, Cursor], now: int) -> pl.DataFrame:
-    """Return the rows with their arrivals: growing in each partition, never before `now` (nanoseconds).
-
-    A row at or below the partition's last sequence was fed before; its arrival is null.
+    A row at or below its partition's last sequence was fed before; its arrival is null.
     """
-    first = pl.DataFrame(
-        [(*each, cursor.sequence, max(now, cursor.arrival + 1)) for each, cursor in last.items()],
-        schema={"source": pl.String, "partition": pl.Int32, "last": pl.Int64, "first": pl.Int64},
+    fed = pl.DataFrame(
+        [(*each, cursor.sequence) for each, cursor in last.items()],
+        schema={"source": pl.String, "partition": pl.Int32, "fed": pl.Int64},
         orient="row",
     )
-    rank = pl.int_range(pl.len()).over("source", "partition")
-    fresh = pl.when(pl.col("sequence") > pl.col("last")).then(pl.col("first") + rank)
-    known = rows.join(first, on=["source", "partition"], how="left", maintain_order="left")
-    return known.with_columns(arrival=fresh).drop("last", "first")
+    known = rows.join(fed, on=["source", "partition"], how="left", maintain_order="left")
+    arrival = pl.when(pl.col("sequence") > pl.col("fed")).then(first + pl.int_range(pl.len()))
+    return known.with_columns(arrival=arrival).drop("fed")
+
+
+def without_unstorable(
+    rows: pl.DataFrame, now: datetime, kept: timedelta
+) -> tuple[list[RefusedRow], pl.DataFrame]:
+    """Refuse at once what InfluxDB would refuse one by one, or in one of two buckets; no `kept` is for ever."""
+    length = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in TEXTS)
+    too_long = rows.select(length > LONGEST).to_series()
+    expired = (rows["timestamp"] <= now - kept) & ~too_long if kept else too_long & False
+    refused = [
+        *_refusals(rows.filter(too_long), repeat(f"its texts are longer than {LONGEST} bytes")),
+        *_refusals(rows.filter(expired), repeat(f"its time is more than {kept.days} days ago")),
+    ]
+    return refused, rows.filter(~too_long & ~expired) if refused else rows
 
 
 def _split(chunk: pl.DataFrame, refused: Mapping[int, str]) -> tuple[pl.DataFrame, list[RefusedRow]]:
