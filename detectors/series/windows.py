@@ -1,6 +1,6 @@
 """Transactions counted per window of event time, for everything and for each entity."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,10 @@ Key = tuple[str, str]
 Totals = dict[Key, tuple[int, int, int, int]]
 """Of one window: transactions, approved amount in thousandths, declined transactions, largest amount."""
 
+Whole = npt.NDArray[np.int64]
+
 COLUMNS = {"channel": "channel", "country": "country", "status": "status", "merchant": "merchant_id"}
+KINDS = ("all", *COLUMNS)
 LARGEST = 1e12
 LONGEST_GAP_SECONDS = 7 * 86_400
 
@@ -37,6 +40,8 @@ class OpenWindows:
         self._rates = dict(rates)
         self._newest = np.iinfo(np.int64).min
         self._open: dict[int, Totals] = {}
+        self._ids = {kind: _Names() for kind in KINDS}
+        self._ids["all"].rows(pl.Series([""]))
         self._next: int | None = None
         self._longest_gap = LONGEST_GAP_SECONDS // seconds
         self.late = 0
@@ -48,16 +53,12 @@ class OpenWindows:
         times = np.asarray(rows["timestamp"].dt.epoch("ms").to_numpy())
         windows, late = self._place(times)
         self.late += int(late.sum())
-        frame = self._measured(rows, windows).filter(~pl.Series(late))
-        for kind, key, window, count, amount, declined, largest in self._grouped(frame).iter_rows():
-            totals = self._open.setdefault(window, {})
-            before = totals.get((kind, key), (0, 0, 0, 0))
-            totals[kind, key] = (
-                before[0] + count,
-                before[1] + amount,
-                before[2] + declined,
-                max(before[3], largest),
-            )
+        counted = np.flatnonzero(~late)
+        amounts, declined = self._measured(rows)
+        for kind in KINDS:
+            entities = self._entities(kind, rows)[counted]
+            groups = grouped(windows[counted], entities, amounts[counted], declined[counted])
+            self._count(kind, groups)
 
     def closed(self) -> Iterator[tuple[int, Totals]]:
         """Yield number (start = number * seconds) and totals of each window that is over, oldest first.
@@ -106,35 +107,82 @@ class OpenWindows:
         ):
             self._open.setdefault(window, {})[kind, key] = tuple(totals)
 
-    def _place(self, times: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    def _place(self, times: Whole) -> tuple[Whole, npt.NDArray[np.bool_]]:
         """Return each row's window, and whether that was over when the row came."""
         newest = np.maximum.accumulate(np.concatenate(([self._newest], times)))
         self._newest = int(newest[-1])
         windows = times // self._width
         return windows, (windows + 1) * self._width + self._grace <= newest[:-1]
 
-    def _measured(self, rows: pl.DataFrame, windows: npt.NDArray[np.int64]) -> pl.DataFrame:
+    def _measured(self, rows: pl.DataFrame) -> tuple[Whole, Whole]:
+        """Return the approved amount in thousandths and whether it was declined, shape (n,) each."""
         amount = pl.col("amount").clip(0.0, LARGEST)
         if self._rates:
             amount *= pl.col("currency").replace_strict(self._rates, default=0.0, return_dtype=pl.Float64)
-        approved = pl.col("status") == "approved"
-        return rows.select(
-            pl.Series("window", windows),
-            pl.lit("").alias("all"),
-            *(pl.col(column).alias(kind) for kind, column in COLUMNS.items()),
-            amount=pl.when(approved).then((amount * 1000.0).round().cast(pl.Int64)).otherwise(0),
-            declined=(pl.col("status") == "declined").cast(pl.Int64),
+        measured = rows.select(
+            pl.when(pl.col("status") == "approved").then((amount * 1000.0).round()).otherwise(0.0),
+            declined=pl.col("status") == "declined",
         )
+        return measured.to_series(0).cast(pl.Int64).to_numpy(), measured["declined"].cast(pl.Int64).to_numpy()
 
-    def _grouped(self, frame: pl.DataFrame) -> pl.DataFrame:
-        sums = (
-            pl.len().cast(pl.Int64),
-            pl.col("amount").sum(),
-            pl.col("declined").sum(),
-            pl.col("amount").max().alias("largest"),
-        )
-        parts = [
-            frame.drop_nulls(kind).group_by("window", id=kind).agg(*sums, kind=pl.lit(kind))
-            for kind in ("all", *COLUMNS)
-        ]
-        return pl.concat(parts).select("kind", "id", "window", "len", "amount", "declined", "largest")
+    def _entities(self, kind: str, rows: pl.DataFrame) -> Whole:
+        """Return each row's entity of this kind as a number, shape (n,); -1 for none."""
+        if kind == "all":
+            return np.zeros(rows.height, np.int64)
+        return self._ids[kind].rows(rows[COLUMNS[kind]])
+
+    def _count(self, kind: str, groups: Iterable[Sequence[int]]) -> None:
+        names = self._ids[kind].names
+        for window, entity, count, amount, declined, largest in groups:
+            totals = self._open.setdefault(window, {})
+            key = (kind, names[entity])
+            before = totals.get(key, (0, 0, 0, 0))
+            totals[key] = (
+                before[0] + count,
+                before[1] + amount,
+                before[2] + declined,
+                max(before[3], largest),
+            )
+
+
+class _Names:
+    """Id -> number, and back; numbers mean something within this process only."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self.names: list[str] = []
+
+    def rows(self, ids: pl.Series) -> Whole:
+        """Return the number of each id, shape (n,); null gives -1."""
+        numbers, names = self._numbers, self.names
+        found = [-1 if name is None else numbers.get(name, -2) for name in ids.to_list()]
+        if -2 in found:
+            for name in ids.drop_nulls().unique().to_list():
+                if name not in numbers:
+                    numbers[name] = len(names)
+                    names.append(name)
+            return self.rows(ids)
+        return np.array(found, np.int64)
+
+
+def grouped(windows: Whole, entities: Whole, amounts: Whole, declined: Whole) -> Iterator[tuple[int, ...]]:
+    """Yield window, entity, count, amount, declined and largest amount of each group of rows.
+
+    Rows whose entity is negative are in no group.  All arrays have the shape (n,).
+    """
+    rows = np.flatnonzero(entities >= 0)
+    if rows.size == 0:
+        return iter(())
+    order = rows[np.lexsort((entities[rows], windows[rows]))]
+    window, entity = windows[order], entities[order]
+    new = np.concatenate(([True], (window[1:] != window[:-1]) | (entity[1:] != entity[:-1])))
+    first = np.flatnonzero(new)
+    columns = (
+        window[first],
+        entity[first],
+        np.diff(np.append(first, order.size)),
+        np.add.reduceat(amounts[order], first),
+        np.add.reduceat(declined[order], first),
+        np.maximum.reduceat(amounts[order], first),
+    )
+    return zip(*(column.tolist() for column in columns), strict=True)
