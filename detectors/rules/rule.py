@@ -49,10 +49,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def columns(self) -> frozenset[str]:
         """Every column and feature that it reads, for its condition or its reason."""
-        named = [self.spec.observed, self.spec.expected]
-        named += [self.baseline] if self.spec.min_baseline or self.spec.expected else []
-        named += ["hour"] if self.spec.hours else []
-        return self.when.columns | self.message.columns | {name for name in named if name}
+        named = {self.spec.observed, self.spec.expected, self.baseline if self.spec.expected else None}
+        return self.condition_columns | self.message.columns | {name for name in named if name}
+
+    @property
+    def condition_columns(self) -> frozenset[str]:
+        """Every column and feature on which it depends whether the rule holds."""
+        baseline = {self.baseline} if self.spec.min_baseline is not None else set()
+        return self.when.columns | baseline | ({"hour"} if self.spec.hours else set())
 
     def facts(self, values: Mapping[str, object]) -> dict[str, object]:
         """Return the values on which the condition rested, by column."""

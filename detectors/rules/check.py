@@ -1,0 +1,140 @@
+"""Everything that can be found wrong with a rules file before it counts.
+
+What makes a file unusable is found while it is read (`draft`): syntax, unknown keys, columns, functions and
+lists, wrong kinds, repeated ids.  The checks below find what is valid and still not meant.  Each is one
+function from a draft to problems, with its line in `CHECKS`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import permutations
+from pathlib import Path
+
+from detectors.rules.bounds import conjuncts, possible
+from detectors.rules.domains import known_values
+from detectors.rules.draft import Draft, draft
+from detectors.rules.examples import run_examples
+from detectors.rules.rule import Rule
+from txwatch.problems import WARNING, Problem
+from txwatch.rulesfile import RulesDocument, examine, read_bytes
+
+Check = Callable[[Draft], Iterator[Problem]]
+SectionCheck = Callable[[RulesDocument], Sequence[Problem]]
+"""Checks a section that another part of the product uses: `detectors`, `alerts`, ..."""
+
+
+def check_file(path: Path, sections: Sequence[SectionCheck] = ()) -> list[Problem]:
+    """Return all problems of a file, in the order of its lines; raises InputError when it cannot be read."""
+    return check_bytes(read_bytes(path), str(path), sections)
+
+
+def check_bytes(content: bytes, file: str, sections: Sequence[SectionCheck] = ()) -> list[Problem]:
+    """Return all problems of a file's content; files of lists are looked for beside `file`."""
+    document, problems = examine(content, file)
+    if document is None:
+        return problems
+    drafted = draft(document)
+    found = list(drafted.problems)
+    for check in CHECKS:
+        found += check(drafted)
+    for section in sections:
+        found += section(document)
+    return sorted(set(found))
+
+
+def never_holds(drafted: Draft) -> Iterator[Problem]:
+    """Warn of a condition that no transaction can meet."""
+    for place, rule in zip(drafted.places, drafted.rules, strict=True):
+        if not possible(rule.when.tree, known_values(drafted, rule)):
+            yield _warning(drafted, place, "when", f"rule {rule.spec.id} can never hold")
+
+
+def always_holds(drafted: Draft) -> Iterator[Problem]:
+    """Warn of a condition that every transaction meets."""
+    for place, rule in zip(drafted.places, drafted.rules, strict=True):
+        if not possible(rule.when.tree, known_values(drafted, rule), wanted=False):
+            sentence = f"rule {rule.spec.id} holds for every transaction for which it is known"
+            yield _warning(drafted, place, "when", sentence)
+
+
+def feature_is_idle(drafted: Draft) -> Iterator[Problem]:
+    """Warn of a feature that no rule reads: it costs time and memory for nothing."""
+    read = frozenset[str]().union(*(rule.columns for rule in drafted.rules))
+    for feature in drafted.features:
+        if feature.name not in read:
+            sentence = f"no rule reads the feature `{feature.name}`"
+            yield drafted.document.problem(
+                ("features", feature.name), sentence, "remove it", on_key=True, level=WARNING
+            )
+
+
+def list_is_idle(drafted: Draft) -> Iterator[Problem]:
+    """Warn of a list that nothing asks for."""
+    conditions = [rule.when for rule in drafted.rules]
+    for feature in drafted.features:
+        conditions += [*feature.filters, *([feature.value] if feature.value else [])]
+    asked = {membership.list for sql in conditions for membership in sql.memberships}
+    for name in drafted.lists:
+        if name not in asked:
+            sentence = f"nothing asks for the list `{name}`"
+            yield drafted.document.problem(("lists", name), sentence, on_key=True, level=WARNING)
+
+
+def has_examples(drafted: Draft) -> Iterator[Problem]:
+    """Warn of a rule without an example of a hit, or without one of a miss."""
+    for place, rule in zip(drafted.places, drafted.rules, strict=True):
+        missing = [key for key in ("hits", "misses") if not getattr(rule.spec, key)]
+        if missing:
+            sentence = f"rule {rule.spec.id} has no examples under {' and '.join(missing)}"
+            yield _warning(drafted, place, "id", sentence)
+
+
+def has_message(drafted: Draft) -> Iterator[Problem]:
+    """Warn of a rule that tells the person on call nothing but its condition."""
+    for place, rule in zip(drafted.places, drafted.rules, strict=True):
+        if rule.spec.message is None:
+            sentence = f"rule {rule.spec.id} has no message"
+            yield _warning(drafted, place, "id", sentence, 'for example message: "{amount} {currency} ..."')
+
+
+def overlaps(drafted: Draft) -> Iterator[Problem]:
+    """Warn of a rule all of whose hits another rule has too, at least as severe."""
+    rules = list(zip(drafted.places, drafted.rules, strict=True))
+    for (place, narrow), (wide_place, wide) in permutations(rules, 2):
+        if _is_within(narrow, wide) and (not _is_within(wide, narrow) or place > wide_place):
+            line, _ = drafted.document.position(("rules", wide_place, "id"))
+            sentence = (
+                f"every hit of {narrow.spec.id} is a hit of {wide.spec.id} (line {line}), as severe or more"
+            )
+            yield _warning(drafted, place, "when", sentence)
+
+
+def examples_do_what_they_say(drafted: Draft) -> Iterator[Problem]:
+    """Report examples that are not hit, or not missed, as they say."""
+    yield from run_examples(drafted)
+
+
+CHECKS: tuple[Check, ...] = (
+    never_holds,
+    always_holds,
+    feature_is_idle,
+    list_is_idle,
+    has_examples,
+    has_message,
+    overlaps,
+    examples_do_what_they_say,
+)
+"""Every check of a file that could be read; `docs/rules.md` lists them."""
+
+
+def _is_within(narrow: Rule, wide: Rule) -> bool:
+    scope = ("min_baseline", "hours", "entity", "mode")
+    same_scope = all(getattr(narrow.spec, key) == getattr(wide.spec, key) for key in scope)
+    return (
+        same_scope
+        and narrow.severity <= wide.severity
+        and conjuncts(wide.when.tree) <= conjuncts(narrow.when.tree)
+    )
+
+
+def _warning(drafted: Draft, place: int, key: str, sentence: str, suggestion: str = "") -> Problem:
+    return drafted.document.problem(("rules", place, key), sentence, suggestion, level=WARNING)
