@@ -1,0 +1,107 @@
+"""The collector's command, and what the command line needs of this room."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from collector import commands
+from collector.files import FileSource, find_files
+from collector.offline import read_inputs
+from collector.pace import PacedSource
+from collector.pipeline import CollectorService
+from collector.schema import Schema, load_schema, with_options
+from collector.source import Source
+from txwatch.clock import SystemClock
+from txwatch.errors import UsageError
+from txwatch.settings import Settings, current_settings
+from txwatch.supervise import work
+from txwatch.workplace import Workplace, open_workplace
+
+Inputs = Annotated[
+    list[str] | None, typer.Argument(help="Files, folders or globs (CSV, JSON Lines, Parquet).")
+]
+Map = Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN: the producer's name of a field.")]
+Default = Annotated[list[str] | None, typer.Option("--default", help="FIELD=VALUE where nothing is sent.")]
+SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A producer's schema file.")]
+Speed = Annotated[float, typer.Option(min=0, help="Replay at so many times real time; 0 is at once.")]
+Once = Annotated[bool, typer.Option("--once", help="Take what is there, then end.")]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the collector's commands to the root command."""
+    app.command()(collect)
+    commands.mount(app)
+
+
+def collect(
+    inputs: Inputs = None,
+    mapping: Map = None,
+    default: Default = None,
+    schema: SchemaFile = None,
+    speed: Speed = 0.0,
+    *,
+    once: Once = False,
+) -> None:
+    """Collect transactions into the store, alone; goes on where it stopped.
+
+    Example: txwatch collect payments.jsonl --once
+    """
+    settings = current_settings()
+    used = schema_of(settings, schema, mapping, default)
+    with open_workplace(settings, writer=True) as workplace:
+        source = open_source(workplace, inputs, used, speed)
+        work([open_collector(workplace, source)], workplace.clock, once=once)
+
+
+def schema_of(
+    settings: Settings, file: Path | None, mapping: Sequence[str] | None, default: Sequence[str] | None
+) -> Schema:
+    """Return the schema that options and settings name together."""
+    path = file or (Path(settings.schema) if settings.schema else None)
+    return with_options(load_schema(path) if path else Schema(), _pairs(mapping), _pairs(default))
+
+
+def open_source(workplace: Workplace, inputs: Sequence[str] | None, schema: Schema, speed: float) -> Source:
+    """Return the source that the command or the settings name, at the place where it goes on."""
+    names = list(inputs or ([workplace.settings.source] if workplace.settings.source else []))
+    if not names:
+        raise UsageError("name at least one file, folder or glob to read, or set TXWATCH_SOURCE")
+    source = FileSource(find_files(names), schema, workplace.ledger.positions, workplace.clock.now)
+    return PacedSource(source, speed, workplace.clock) if speed else source
+
+
+def open_collector(workplace: Workplace, source: Source) -> CollectorService:
+    """Return the collector of this workplace."""
+    return CollectorService(
+        source,
+        workplace.store,
+        workplace.store,
+        workplace.ledger,
+        workplace.clock,
+        batch=workplace.settings.batch,
+    )
+
+
+def stream(
+    inputs: Sequence[str], schema: Schema, *, notice: Callable[[str], None], stdin_csv: bool
+) -> Iterator[tuple[pl.DataFrame, Mapping[str, int]]]:
+    """Yield all inputs in event-time order as (rows, rejections by reason)."""
+    for part in read_inputs(inputs, schema, SystemClock().now, stdin_csv=stdin_csv, notice=notice):
+        counts: dict[str, int] = {}
+        for record in part.rejected:
+            sentence = f"{record.rejected.code}: {record.rejected.sentence}"
+            counts[sentence] = counts.get(sentence, 0) + 1
+        yield part.rows, counts
+
+
+def _pairs(options: Sequence[str] | None) -> dict[str, str]:
+    found = {}
+    for option in options or ():
+        name, sign, value = option.partition("=")
+        if not sign or not name or not value:
+            raise UsageError(f"{option!r} is not of the form FIELD=VALUE")
+        found[name] = value
+    return found

@@ -1,0 +1,132 @@
+"""The collector at work: read, store the good, quarantine the bad, and only then commit."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from collector.source import Collected, Source
+from txwatch.errors import RowsRefusedError, StoreError
+from txwatch.model import Partition, Quarantined, Rejected
+from txwatch.ports import Clock, Health, Progress, QuarantineStore, TransactionStore
+
+FIRST_WAIT_SECONDS = 0.25
+LONGEST_WAIT_SECONDS = 30.0
+
+
+class PositionLedger(Protocol):
+    """The part of the ledger that the collector needs."""
+
+    def commit_positions(self, moved: Mapping[Partition, int]) -> None:
+        """Record the next sequence of each partition."""
+
+
+class CollectorService:
+    """Moves every message from a source into the store or into quarantine, whatever dies on the way.
+
+    1. Read what is there.
+    2. Append the good rows to the store.
+    3. Put the bad ones into quarantine, together with rows that the store will never take.
+    4. Only then commit the positions, to the ledger and to the source.
+
+    A crash before 4 makes the same messages come again; they are known by their identity, so nothing is
+    stored twice.  While the store is busy nothing more is read, so memory stays bounded.
+    """
+
+    name = "collector"
+
+    def __init__(
+        self,
+        source: Source,
+        store: TransactionStore,
+        quarantine: QuarantineStore,
+        ledger: PositionLedger,
+        clock: Clock,
+        *,
+        batch: int = 1000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`monotonic` gives seconds, for waiting before a write is tried again."""
+        self._source = source
+        self._store = store
+        self._quarantine = quarantine
+        self._ledger = ledger
+        self._clock = clock
+        self._batch = batch
+        self._monotonic = monotonic
+        self._pending: Collected | None = None
+        self._wait = 0.0
+        self._retry_at = 0.0
+        self._trouble = ""
+        self._stored = 0
+        self._rejected: Counter[str] = Counter()
+        self._finished = False
+
+    def step(self) -> Progress:
+        """Take the next messages one step further; while the store is busy, wait without blocking."""
+        if self._pending is None:
+            self._pending = self._source.read(self._batch)
+        pending = self._pending
+        if not pending.positions:
+            self._pending, self._finished = None, pending.finished
+            return Progress(handled=0, finished=pending.finished)
+        if self._monotonic() < self._retry_at:
+            return Progress(handled=0)
+        if not self._written(pending):
+            return Progress(handled=0)
+        self._pending = None
+        return Progress(handled=pending.rows.height + len(pending.rejected))
+
+    def health(self) -> Health:
+        """Return what was stored and rejected since the start."""
+        rejected = sum(self._rejected.values())
+        figures = {"transactions_total": float(self._stored), "quarantined_total": float(rejected)}
+        figures |= {f"quarantined_{code}_total": float(count) for code, count in self._rejected.items()}
+        return Health(
+            name=self.name,
+            state="degraded" if self._trouble else "ok",
+            sentence=self._trouble or f"{self._stored:,} stored, {rejected:,} in quarantine",
+            figures=figures,
+        )
+
+    def close(self) -> None:
+        """Close the source; what was read and not committed comes again."""
+        self._source.close()
+
+    def _written(self, pending: Collected) -> bool:
+        try:
+            refused = self._append(pending)
+            self._quarantine.quarantine([*pending.rejected, *refused])
+            self._ledger.commit_positions(pending.positions)
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            self._put_off(error)
+            return False
+        self._source.commit(pending.positions)
+        self._wait, self._retry_at, self._trouble = 0.0, 0.0, ""
+        self._stored += pending.rows.height - len(refused)
+        self._rejected.update(record.rejected.code for record in (*pending.rejected, *refused))
+        return True
+
+    def _append(self, pending: Collected) -> list[Quarantined]:
+        try:
+            self._store.append(pending.rows)
+        except RowsRefusedError as error:
+            now = self._clock.now()
+            return [
+                Quarantined(
+                    source=row.source,
+                    partition=row.partition,
+                    sequence=row.sequence,
+                    received_at=now,
+                    rejected=Rejected(code="store_refused", sentence=row.sentence),
+                )
+                for row in error.refused
+            ]
+        return []
+
+    def _put_off(self, error: StoreError) -> None:
+        self._wait = min(max(FIRST_WAIT_SECONDS, self._wait * 2), LONGEST_WAIT_SECONDS)
+        self._retry_at = self._monotonic() + self._wait
+        self._trouble = f"{error}; trying again in {self._wait:.1f} s, nothing is lost"

@@ -1,0 +1,34 @@
+"""What every source of transactions looks like to the collector: good and bad records are both results."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+import polars as pl
+
+from txwatch.model import Partition, Quarantined
+
+
+class Collected(msgspec.Struct, frozen=True, kw_only=True):
+    """What one read gave.  Every message read is either in `rows` or in `rejected`."""
+
+    rows: pl.DataFrame
+    """Columns POSITION + TRANSACTION, each partition in growing sequence."""
+    rejected: tuple[Quarantined, ...] = ()
+    positions: Mapping[Partition, int] = {}
+    """Where each partition goes on once this was stored: its next sequence."""
+    finished: bool = False
+    """Nothing will ever come after this."""
+
+
+class Source(Protocol):
+    """A place that messages come from.  Nothing is acknowledged to it before `commit`."""
+
+    def read(self, limit: int) -> Collected:
+        """Return at most about `limit` messages that are there now; never waits for more."""
+
+    def commit(self, positions: Mapping[Partition, int]) -> None:
+        """Take note that everything before these positions is stored or in quarantine."""
+
+    def close(self) -> None:
+        """Give back resources; safe to call twice."""
