@@ -7,7 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from cached_build import ServerUnavailableError
-from launchers import ChildProcess, Container, Launcher, container_engine, free_ports, pull
+from launchers import ChildProcess, Container, Launcher, engine_with, free_ports
 from registry_builds import INFLUXDB_VERSION, influxd
 from running_server import RunningServer
 
@@ -64,7 +64,7 @@ def start_influxdb(folder: Path) -> InfluxdbServer:
     Raises ServerUnavailableError where it cannot be had.
     """
     (port,) = free_ports(1)
-    engine = container_engine()
+    engine = engine_with(IMAGE)
     launcher = _container(engine, folder, port) if engine else _child_process(folder, port)
     server = InfluxdbServer(launcher, port)
     server.start()
@@ -74,9 +74,9 @@ def start_influxdb(folder: Path) -> InfluxdbServer:
 
 def provide_influxdb() -> str:
     """Bring what `start_influxdb` needs; returns where from."""
-    engine = container_engine()
+    engine = engine_with(IMAGE)
     if engine:
-        return pull(engine, IMAGE)
+        return f"{engine} image {IMAGE}"
     return str(influxd())
 
 
@@ -95,7 +95,7 @@ def _child_process(folder: Path, port: int) -> Launcher:
         "--reporting-disabled",
         "--hardening-enabled",
         "--log-level",
-        "info",
+        "warn",
     ]
     return ChildProcess(command, folder / "influxdb.log")
 

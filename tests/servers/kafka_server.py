@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cached_build import ServerUnavailableError, needs
-from launchers import ChildProcess, Container, Launcher, container_engine, free_ports, pull
+from launchers import ChildProcess, Container, Launcher, engine_with, free_ports
 from registry_builds import KAFKA_VERSION, kafka_jars
 from running_server import RunningServer
 
@@ -33,7 +33,7 @@ def start_kafka(folder: Path, properties: Mapping[str, str] | None = None) -> Ka
     Raises ServerUnavailableError where it cannot be had.
     """
     port, controller_port = free_ports(2)
-    engine = container_engine()
+    engine = engine_with(IMAGE)
     if engine:
         launcher = _container(engine, folder, port, controller_port, properties or {})
     else:
@@ -45,9 +45,9 @@ def start_kafka(folder: Path, properties: Mapping[str, str] | None = None) -> Ka
 
 def provide_kafka() -> str:
     """Bring what `start_kafka` needs; returns where from."""
-    engine = container_engine()
+    engine = engine_with(IMAGE)
     if engine:
-        return pull(engine, IMAGE)
+        return f"{engine} image {IMAGE}"
     needs("java")
     return str(kafka_jars())
 

@@ -3,6 +3,7 @@
 Both keep the server's data when it stops or is killed, so that it can be started again on it.
 """
 
+import functools
 import itertools
 import os
 import random
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-from cached_build import ServerUnavailableError
+from cached_build import ServerUnavailableError, say
 
 GRACE_SECONDS = 30
 SERVER_PORTS = range(20_000, 30_000)
@@ -128,21 +129,19 @@ class Container:
         return run.stdout.strip()
 
 
-def container_engine() -> str | None:
-    """Return docker or podman if its engine runs; TXWATCH_SERVER_ENGINE names another one, or `none`."""
+@functools.cache
+def engine_with(image: str) -> str | None:
+    """Return the container engine that runs here and has the image or can pull it, or None.
+
+    TXWATCH_SERVER_ENGINE names another engine than docker or podman, or `none`.
+    """
     chosen = os.environ.get("TXWATCH_SERVER_ENGINE")
     for engine in [chosen] if chosen else ["docker", "podman"]:
-        if shutil.which(engine) and _answers(engine):
-            return engine
+        if shutil.which(engine) and _succeeds(engine, "info", seconds=10):
+            if _succeeds(engine, "image", "inspect", image) or _succeeds(engine, "pull", image, seconds=600):
+                return engine
+            say(f"{engine} runs here but cannot pull {image}; taking the package registries")
     return None
-
-
-def pull(engine: str, image: str) -> str:
-    """Bring an image; returns where from.  Raises ServerUnavailableError when it cannot be had."""
-    run = subprocess.run([engine, "pull", "--quiet", image], capture_output=True, text=True, check=False)
-    if run.returncode:
-        raise ServerUnavailableError(f"{engine} cannot pull {image}: {run.stderr.strip()[-300:]}")
-    return f"{engine} image {image}"
 
 
 def free_ports(count: int) -> list[int]:
@@ -164,12 +163,11 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _answers(engine: str) -> bool:
+def _succeeds(*command: str, seconds: float = 60) -> bool:
     try:
-        run = subprocess.run([engine, "info"], capture_output=True, timeout=10, check=False)
+        return subprocess.run(command, capture_output=True, timeout=seconds, check=False).returncode == 0
     except subprocess.TimeoutExpired:
         return False
-    return run.returncode == 0
 
 
 def _leash() -> list[str]:

@@ -12,9 +12,11 @@ from typing import TypeVar
 
 import pytest
 from cached_build import ServerUnavailableError, is_built
+from influxdb_server import IMAGE as INFLUXDB_IMAGE
 from influxdb_server import InfluxdbServer, start_influxdb
+from kafka_server import IMAGE as KAFKA_IMAGE
 from kafka_server import KafkaServer, start_kafka
-from launchers import container_engine
+from launchers import engine_with
 from registry_builds import INFLUXDB_FOLDER, KAFKA_FOLDER
 from running_server import RunningServer
 
@@ -24,20 +26,20 @@ Server = TypeVar("Server", bound=RunningServer)
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """A real Kafka: `kafka.address`."""
-    _build_only_if_required(KAFKA_FOLDER)
+    _build_only_if_required(KAFKA_FOLDER, KAFKA_IMAGE)
     yield from _running(start_kafka, tmp_path_factory.mktemp("kafka"))
 
 
 @pytest.fixture(scope="session")
 def influxdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxdbServer]:
     """A real InfluxDB: `influxdb.url`, `.token` (the operator's), `.org`, and `.new_org()`."""
-    _build_only_if_required(INFLUXDB_FOLDER)
+    _build_only_if_required(INFLUXDB_FOLDER, INFLUXDB_IMAGE)
     yield from _running(start_influxdb, tmp_path_factory.mktemp("influxdb"))
 
 
-def _build_only_if_required(folder: str) -> None:
+def _build_only_if_required(folder: str, image: str) -> None:
     """Surprise nobody with a build of minutes in the middle of the tests."""
-    if not (_required() or is_built(folder) or container_engine()):
+    if not (_required() or is_built(folder) or engine_with(image)):
         pytest.skip(f"{folder} is not built yet; `python3 tests/run.py --servers` does it once")
 
 

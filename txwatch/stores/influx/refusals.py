@@ -19,9 +19,14 @@ def write_what_is_taken(write: Callable[[bytes], None], lines: pl.Series) -> dic
     return _write(write, lines, 0) if len(lines) else {}
 
 
+def body(lines: pl.Series) -> bytes:
+    """Return lines as the body of a write."""
+    return str(lines.str.join("\n").item()).encode()
+
+
 def _write(write: Callable[[bytes], None], lines: pl.Series, start: int) -> dict[int, str]:
     try:
-        write("\n".join(lines).encode())
+        write(body(lines))
     except PointsRefusedError as error:
         sentence = str(error)
     else:

@@ -25,7 +25,7 @@ from txwatch.stores.influx.layout import FEED, TRANSACTIONS
 from txwatch.stores.influx.lines import TEXTS, transaction_lines
 from txwatch.stores.influx.packed import feed_lines, pack
 from txwatch.stores.influx.points import nanoseconds
-from txwatch.stores.influx.refusals import write_what_is_taken
+from txwatch.stores.influx.refusals import body, write_what_is_taken
 
 CHUNK = 5_000
 """Rows in one request: large enough to be fast, small enough to be answered well within the timeout."""
@@ -106,7 +106,7 @@ class Writer:
         fresh = chunk.filter(pl.col("arrival").is_not_null())
         if fresh.is_empty():
             return
-        self._connection.write(FEED, "\n".join(feed_lines(fresh, pack(fresh))).encode())
+        self._connection.write(FEED, body(feed_lines(fresh, pack(fresh))))
         last = fresh.group_by("source", "partition").agg(pl.col("arrival", "sequence").last())
         self._last |= {Partition(s, p): Cursor(arrival, sequence) for s, p, arrival, sequence in last.rows()}
 
@@ -134,7 +134,7 @@ def numbered(rows: pl.DataFrame, last: Mapping[Partition, Cursor], first: int) -
 def without_unstorable(
     rows: pl.DataFrame, now: datetime, kept: timedelta
 ) -> tuple[list[RefusedRow], pl.DataFrame]:
-    """Refuse at once what InfluxDB would refuse one by one, or in one of two buckets; no `kept` is for ever."""
+    """Refuse at once what InfluxDB would refuse one by one; `kept` zero is for ever."""
     length = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in TEXTS)
     too_long = rows.select(length > LONGEST).to_series()
     expired = (rows["timestamp"] <= now - kept) & ~too_long if kept else too_long & False
