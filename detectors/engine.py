@@ -3,7 +3,7 @@
     scored = engine.step(batch)
     anomalies = engine.anomalies(batch, scored, detected_at)
 
-The order within a step: recognise duplicates; give entities their rows; measure features; let every
+The order within a step: give entities their rows; recognise duplicates; measure features; let every
 method score and then learn; bring the evidence to one scale and join it; grade it against the alert
 budget; apply the rules.  Every part walks the rows in feed order and looks back only, so the same rows
 in the same order give the same scores wherever they are cut into batches.
@@ -11,6 +11,7 @@ in the same order give the same scores wherever they are cut into batches.
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -34,6 +35,8 @@ from txwatch import __version__
 from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly, Reason
 
+Values = TypeVar("Values", Floats, Flags, Codes)
+
 
 class Engine:
     """All detection on transactions, with everything it remembers."""
@@ -45,7 +48,7 @@ class Engine:
         self._rulebook = rulebook
         self._remembered = RememberedIds(settings.remember_ids)
         self._builder = RowsBuilder(settings)
-        self._features = FeatureState()
+        self._features = FeatureState(rulebook.columns if rulebook else ())
         self._methods = all_methods(settings)
         self._joining = Joining(self._methods, settings.calibration)
         self._grading = Grading(settings)
@@ -58,10 +61,12 @@ class Engine:
 
     def step(self, batch: pl.DataFrame) -> Scored:
         """Score a batch (columns TRANSACTION, POSITION and ARRIVAL optional) in its row order."""
-        seen = self._remembered.step(batch)
+        rows = self._builder.build(batch)
+        seen = self._remembered.step(batch["transaction_id"], rows)
         fresh = np.flatnonzero(seen == FRESH)
-        part = batch if len(fresh) == batch.height else batch[fresh]
-        rows = self._builder.build(part)
+        part = batch
+        if len(fresh) < batch.height:
+            part, rows = batch[fresh], rows.take(fresh)
         self._features.step(rows)
         found = self._run_methods(rows)
         evidence, joint = self._joining.step(found, len(rows))
@@ -192,10 +197,10 @@ def _floors(hits: RuleHits | None, count: int) -> Codes:
     return floors
 
 
-def _spread(values: Floats, fresh: Times, count: int, fill: float) -> Floats:
+def _spread(values: Values, fresh: Times, count: int, fill: float) -> Values:
     """Return values of the fresh rows at their places in the batch, `fill` elsewhere."""
     if len(fresh) == count:
         return values
     out = np.full((count, *values.shape[1:]), fill, dtype=values.dtype)
     out[fresh] = values
-    return out
+    return cast("Values", out)

@@ -4,6 +4,8 @@ Each feature is an array over the rows of the micro-batch, named like its publis
 one.  Everything is measured from the past and, where the definition says so, this row; unknown is NaN.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 
 from detectors.kernels.means import MEAN_WIDTH, shrunk_mean
@@ -45,9 +47,13 @@ def _windows(windows: dict[str, tuple[int, int]]) -> State:
 
 
 class FeatureState:
-    """The past of every user and merchant, as far as features need it."""
+    """The past of every user and merchant, as far as features need it.
 
-    def __init__(self) -> None:
+    `wanted` names the published columns that somebody reads; a costly one is left out otherwise.
+    """
+
+    def __init__(self, wanted: Collection[str] = ()) -> None:
+        self._with_spread = {kind: int(f"{kind}_amount_z" in wanted) for kind in ("user", "merchant")}
         self.states = {
             "user": _windows(_USER_WINDOWS),
             "merchant": _windows(_MERCHANT_WINDOWS),
@@ -91,13 +97,13 @@ class FeatureState:
     def _step_medians(self, kind: str, rows: Rows, account: Rows32) -> None:
         count, median, spread = np.empty((3, len(rows)))
         learn = rows.approved * np.isfinite(rows.amount)
-        running_median(
-            rows.amount, account, learn, self.states[f"{kind}_money"]["medians"], count, median, spread
-        )
+        states = self.states[f"{kind}_money"]["medians"]
+        running_median(rows.amount, account, learn, states, self._with_spread[kind], count, median, spread)
         rows.features[f"{kind}_count"] = count
         rows.features[f"{kind}_amount_median"] = median
         rows.features[f"{kind}_amount_ratio"] = rows.amount / np.where(median > 0.0, median, np.nan)
-        rows.features[f"{kind}_amount_z"] = _robust_z(rows.amount, count, median, spread)
+        if self._with_spread[kind]:
+            rows.features[f"{kind}_amount_z"] = _robust_z(rows.amount, count, median, spread)
 
     def _step_usual(self, rows: Rows) -> None:
         state, out = self.states["user_money"], np.empty(len(rows))

@@ -6,12 +6,13 @@ it: the same stream gives the same forests wherever batches are cut.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from detectors.kernels.forest import forest_scores
+from detectors.kernels.forest import forest_scores, log_deviation
 from detectors.method import Evidence
 from detectors.settings import Forest
 from detectors.state import State, Table
@@ -24,8 +25,9 @@ FEATURES: Final = 16
 """Room for deviations; what is not used stays 0 and is never split by."""
 
 _DAY_MS = 86_400_000
-_TREE_ROWS = 256
-_TREE_NODES = 2 * _TREE_ROWS
+_DEPTH = 8
+_LEAVES = 2**_DEPTH
+"""sklearn grows a tree on 256 rows to depth 8 at most."""
 
 _SEEN, _KEPT, _DAY, _FITS, _FITTED, _DAY_ROWS, _STRIDE = range(7)
 _CLOCK_WIDTH = 7
@@ -35,17 +37,15 @@ class Isolation:
     """A sample, the forest fitted to it, and when the next fit is due."""
 
     def __init__(self, settings: Forest) -> None:
-        nodes = settings.trees * _TREE_NODES
         self._settings = settings
+        trees = settings.trees
         self.state = State(
             sample=Table("", (FEATURES,), "f4", rows_each=settings.sample_rows),
             clock=Table("", (), "i8", rows_each=_CLOCK_WIDTH),
-            feature=Table("", (), "i4", rows_each=nodes, fill=-1),
-            threshold=Table("", (), rows_each=nodes),
-            child=Table("", (), "i4", rows_each=2 * nodes),
-            length=Table("", (), rows_each=nodes),
+            feature=Table("", (_LEAVES - 1,), "i4", rows_each=trees),
+            threshold=Table("", (_LEAVES - 1,), rows_each=trees),
+            length=Table("", (_LEAVES,), rows_each=trees),
         )
-        self._roots = np.arange(0, nodes, _TREE_NODES, dtype=np.int32)
 
     def score(self, times: Times, x: npt.NDArray[np.float32], unsuspected: Flags) -> Floats:
         """Return the isolation of each row, 0 to 1, NaN before the first fit; then keep some rows."""
@@ -74,24 +74,21 @@ class Isolation:
             clock[_DAY] = day
         rested = day - clock[_FITTED] >= min(clock[_FITS], self._settings.refit_days)
         is_due = (is_new_day and rested) or clock[_SEEN] == self._settings.warm_up
-        if is_due and clock[_SEEN] >= self._settings.warm_up and clock[_KEPT] >= _TREE_ROWS:
+        if is_due and clock[_SEEN] >= self._settings.warm_up and clock[_KEPT] >= _LEAVES:
             self._fit()
 
     def _fit(self) -> None:
         kept = min(self._clock(_KEPT), self._settings.sample_rows)
-        forest = fitted(self.state["sample"][:kept], self._settings, self._clock(_FITS))
-        for root, tree in zip(self._roots, forest, strict=True):
-            for name, values in tree.items():
-                start = root * len(values) // len(tree["feature"])
-                self.state[name][start : start + len(values)] = values
+        sample = self.state["sample"][:kept]
+        for tree, nodes in enumerate(fitted(sample, self._settings, self._clock(_FITS))):
+            for name, values in nodes.items():
+                self.state[name][tree] = values
         self.state["clock"][_FITS] += 1
         self.state["clock"][_FITTED] = self._clock(_DAY)
 
     def _walk(self, x: npt.NDArray[np.float32], scores: Floats) -> None:
         state = self.state
-        forest_scores(
-            x, self._roots, state["feature"], state["threshold"], state["child"], state["length"], scores
-        )
+        forest_scores(x, state["feature"], state["threshold"], state["length"], _DEPTH, scores)
 
     def _keep(self, x: npt.NDArray[np.float32], unsuspected: Flags) -> None:
         clock = self.state["clock"]
@@ -109,38 +106,46 @@ def deviations(so_far: Sequence[Evidence]) -> npt.NDArray[np.float32]:
     """Return log(observed / expected) of each method, 0 where unknown; shape (n, FEATURES)."""
     x = np.zeros((len(so_far[0].log_odds), FEATURES), dtype=np.float32)
     for k, found in enumerate(so_far[:FEATURES]):
-        ratio = np.log(np.maximum(found.observed, 1e-3) / np.maximum(found.expected, 1e-3))
-        x[:, k] = np.clip(np.nan_to_num(ratio), -4.0, 6.0)
+        log_deviation(found.observed, found.expected, k, x)
     return x
 
 
 def fitted(sample: npt.NDArray[np.float32], settings: Forest, number: int) -> list[dict[str, Any]]:
-    """Fit a forest and return each tree's nodes as arrays, children counted from the first tree's root."""
+    """Fit the forest of this number and return each tree as a perfect tree's arrays, by name."""
+    forest = sklearn_forest(sample, settings, number)
+    scale = settings.trees * _mean_length(np.array([forest.max_samples_]))[0]
+    return [_perfect(estimator.tree_, scale) for estimator in forest.estimators_]
+
+
+def sklearn_forest(sample: npt.NDArray[np.float32], settings: Forest, number: int) -> Any:
+    """Fit scikit-learn's forest; the same sample, settings and number give the same forest."""
     from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - takes a second, needed once a day
 
-    forest = IsolationForest(
-        n_estimators=settings.trees,
-        max_samples=min(_TREE_ROWS, len(sample)),
-        random_state=settings.seed + number,
-    ).fit(sample)
-    scale = settings.trees * _mean_length(np.array([forest.max_samples_]))[0]
-    return [
-        _nodes(estimator.tree_, scale, root=k * _TREE_NODES) for k, estimator in enumerate(forest.estimators_)
-    ]
+    size, seed = min(_LEAVES, len(sample)), settings.seed + number
+    return IsolationForest(n_estimators=settings.trees, max_samples=size, random_state=seed).fit(sample)
 
 
-def _nodes(tree: Any, scale: float, *, root: int) -> dict[str, Any]:
-    depth = np.zeros(tree.node_count)
-    for node in range(tree.node_count):
-        for child in (tree.children_left[node], tree.children_right[node]):
-            if child >= 0:
-                depth[child] = depth[node] + 1.0
-    return {
-        "feature": np.maximum(tree.feature, -1),
-        "threshold": tree.threshold,
-        "child": np.stack([tree.children_left, tree.children_right], axis=1).ravel() + root,
-        "length": (depth + _mean_length(tree.n_node_samples)) / scale,
-    }
+def _perfect(tree: Any, scale: float) -> dict[str, Any]:
+    """Lay a fitted tree out as a perfect one."""
+    feature = np.zeros(_LEAVES - 1, dtype=np.int32)
+    threshold = np.full(_LEAVES - 1, np.inf)
+    length = np.zeros(_LEAVES)
+    mean_length = _mean_length(tree.n_node_samples)
+    waiting = [(0, 0, 0)]
+    while waiting:
+        node, place, depth = waiting.pop()
+        left = tree.children_left[node]
+        if left >= 0:
+            feature[place], threshold[place] = tree.feature[node], tree.threshold[node]
+            waiting += [
+                (left, 2 * place + 1, depth + 1),
+                (tree.children_right[node], 2 * place + 2, depth + 1),
+            ]
+        else:
+            steps = _DEPTH - depth
+            leaf = (place + 1) * 2**steps - _LEAVES
+            length[leaf] = (depth + mean_length[node]) / scale
+    return {"feature": feature, "threshold": threshold, "length": length}
 
 
 def _mean_length(count: npt.NDArray[np.int64]) -> Floats:
@@ -154,7 +159,7 @@ def _pieces(days: Times, day: int, warm_up_at: int) -> list[tuple[int, int]]:
     """Return the stretches of rows between which a fit may be due."""
     changes = np.flatnonzero(np.diff(days, prepend=day))
     cuts = sorted({0, len(days), *changes.tolist(), *([warm_up_at] if warm_up_at else [])})
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(pairwise(cuts))
 
 
 def _scrambled(number: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:

@@ -32,6 +32,7 @@ class Joining:
                 settings.prior_count,
                 settings.warm_up,
                 np.exp(-settings.rare),
+                np.log(settings.times_chance),
             ],
             dtype=np.float64,
         )

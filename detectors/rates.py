@@ -2,13 +2,16 @@
 
 import numpy as np
 
-from detectors.kernels.arrivals import ENTITY_WIDTH, HOURS, SHARED_WIDTH, arrival_evidence
+from detectors.kernels.arrivals import ENTITY_WIDTH, HOUR_SUM, HOURS, SHARED_WIDTH, arrival_evidence
 from detectors.kernels.stretch import ENTITY_LEVEL, POPULATION_LEVEL
 from detectors.method import Evidence, blank
 from detectors.rows import Rows
 from detectors.settings import Arrivals
 from detectors.state import State, Table
 from detectors.types import Floats, Rows32
+
+_START = 50.0
+"""Events that every hour is taken to have had before the first."""
 
 SILENT_AFTERWARDS = -1.0
 """Rows that are no events stay silent."""
@@ -17,7 +20,8 @@ SILENT_AFTERWARDS = -1.0
 def arrival_state(width: int) -> State:
     """Return the state of arrivals of entities with `width` numbers each, every hour equally busy."""
     state = State(states=Table("entity", (width,)), shared=Table("", (), rows_each=SHARED_WIDTH))
-    state["shared"][HOURS:] = 50.0
+    state["shared"][HOURS:] = _START
+    state["shared"][HOUR_SUM] = 24 * _START
     return state
 
 

@@ -49,6 +49,14 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     def __len__(self) -> int:
         return len(self.times)
 
+    def take(self, kept: Times) -> "Rows":
+        """Return only these rows, by position, before any feature was measured."""
+        arrays = {name: getattr(self, name)[kept] for name in _ARRAYS}
+        return msgspec.structs.replace(self, **arrays)
+
+
+_ARRAYS = tuple(name for name in Rows.__struct_fields__ if name not in {"sizes", "features"})
+
 
 class MoneyIndex:
     """Accounts: an entity's row, or its row for one currency without a rate.

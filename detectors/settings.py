@@ -109,12 +109,16 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     prior: Positive = 9.0
     """Odds are even where normal behaviour would give as much evidence once in e^prior rows."""
-    rare: Positive = 7.5
+    times_chance: Positive = 1.5
+    """A detector keeps its weight when it finds this many times what chance would."""
+    rare: Positive = 6.5
     """Whether a detector finds anything is counted where rarity is beyond e^-rare."""
-    gain: Positive = 3.0
+    gain: Positive = 5.0
+    """Log odds lost for each e-fold that it finds less."""
     lowest: float = -4.0
     """Log odds that a detector can lose at most because it finds nothing in this stream."""
-    highest: float = 1.0
+    highest: float = 0.0
+    """Log odds that it can gain at most."""
     prior_count: Positive = 5.0
     warm_up: Count = 2000
     """Rows before a detector's evidence may pass even odds."""
@@ -167,7 +171,7 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     merchant_amount: Stretch = Stretch(
         stretches=(1.6, 2.0, 2.5, 3.0), prior_rows=20.0, onset=0.001, share=0.8, row_limit=4.0
     )
-    user_velocity: Stretch = Stretch(memory_days=1.0, onset=0.001, share=0.5, row_limit=6.0)
+    user_velocity: Arrivals = msgspec.field(default_factory=_day)
     distance: Stretch = Stretch(prior_rows=5.0, onset=0.002, memory_days=3.0)
     amount_tail: Tail = Tail()
     travel: Tail = Tail(even_at=9.0, gain=1.0)

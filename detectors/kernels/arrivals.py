@@ -23,8 +23,10 @@ ENTITY_WIDTH: Final = 5
 TOTAL_EVENTS: Final = 0
 TOTAL_EXPOSURE: Final = 1
 TOTAL_SEEN: Final = 2
-HOURS: Final = 3
-SHARED_WIDTH: Final = 27
+HOUR_SUM: Final = 3
+QUIET_PART: Final = 4
+HOURS: Final = 5
+SHARED_WIDTH: Final = 29
 
 SURGE: Final = 0
 ONSET: Final = 1
@@ -57,7 +59,8 @@ def arrival_evidence(
     Args:
         times: shape (n,).
         entity: shape (n,); whose rate.
-        event: shape (n,); 1 where the row is an event, 0 where it only witnesses the state.
+        event: shape (n,); 1 where the row is an event, 0 where it only witnesses the state; an event
+            of another weight speaks for a burst as so many do.
         states: shape (entities, ENTITY_WIDTH); updated.
         shared: shape (SHARED_WIDTH,); the population's rate and hour profile, updated.
         settings: shape (SETTINGS_WIDTH,); AFTERMATH is taken off the evidence of rows that are no
@@ -68,7 +71,7 @@ def arrival_evidence(
     """
     for i in range(times.size):
         state = states[entity[i]]
-        first = state[KNOWN] == 0.0
+        first = 1 if state[KNOWN] == 0.0 else 0
         days = pass_time(state, times[i], settings[RATE_MEMORY_DAYS])
         shared[TOTAL_EXPOSURE] = shared[TOTAL_EXPOSURE] * 0.999999 + days
         shared[TOTAL_SEEN] += 1.0
@@ -82,9 +85,10 @@ def arrival_evidence(
         ready = shared[TOTAL_SEEN] >= settings[WARM_UP]
         if event[i] > 0.0:
             hour = HOURS + (times[i] // _HOUR_MS) % 24
-            usual = own * 24.0 * shared[hour] / shared[HOURS:].sum()
+            usual = own * 24.0 * shared[hour] / shared[HOUR_SUM]
             bad = min(log(chance) + log(extra / usual), LIMIT)
-            state[ODDS] = min(chance / (1.0 - chance) * (usual + extra) / usual, _ODDS_LIMIT)
+            more = event[i] * log((usual + extra) / usual)
+            state[ODDS] = min(chance / (1.0 - chance) * exp(min(more, 20.0)), _ODDS_LIMIT)
             _learn(state, shared, hour, 1.0 / (1.0 + exp(bad)) if ready else 1.0, first)
             if ready:
                 out[i] = bad
@@ -105,7 +109,7 @@ def pass_time(state: Floats, time: int, memory: float) -> float:
     state[EVENTS] *= fade
     state[EXPOSURE] = state[EXPOSURE] * fade + memory * (1.0 - fade)
     state[LAST] = max(state[LAST], float(time))
-    return days
+    return float(days)
 
 
 @kernel
@@ -116,15 +120,24 @@ def burst_chance(state: Floats, days: float, missed: float, settings: Floats) ->
     them (`missed`) and that did not come.
     """
     before = state[ODDS] / (1.0 + state[ODDS])
-    return max(before * exp(-days / settings[MEMORY_DAYS] - min(missed, 50.0)), settings[ONSET])
+    kept = exp(-days / settings[MEMORY_DAYS] - min(missed, 50.0))
+    return float(max(before * kept, settings[ONSET]))
 
 
 @kernel
-def _learn(state: Floats, shared: Floats, hour: int, weight: float, first: bool) -> None:
+def _learn(state: Floats, shared: Floats, hour: int, weight: float, first: int) -> None:
     """Count the event; an entity's first only starts its clock, since no exposure lies before it."""
-    shared[hour] += weight
-    if not first:
+    count_hour(shared, hour, weight)
+    if first == 0:
         state[EVENTS] += weight
         shared[TOTAL_EVENTS] = shared[TOTAL_EVENTS] * 0.999999 + weight
+
+
+@kernel
+def count_hour(shared: Floats, hour: int, weight: float) -> None:
+    """Count an event in the population's hour profile; `hour` counts from HOURS."""
+    shared[hour] += weight
+    shared[HOUR_SUM] += weight
     if shared[TOTAL_SEEN] % 32768.0 == 0.0:
         shared[HOURS:] *= 0.9
+        shared[HOUR_SUM] = shared[HOURS:].sum()

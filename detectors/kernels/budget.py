@@ -64,6 +64,6 @@ def _exceeded_by(days: Floats, wanted: float) -> float:
     for i in range(BINS - 1, -1, -1):
         here = days[:, i].sum()
         if above + here > wanted:
-            return _LOW + _WIDTH * (i + 1 - (wanted - above) / here)
+            return float(_LOW + _WIDTH * (i + 1 - (wanted - above) / here))
         above += here
     return _LOW

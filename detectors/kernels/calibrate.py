@@ -6,8 +6,8 @@ Two corrections, both per detector and both from the past only:
    behaviour is at most exp(-e).  A tail that falls exponentially through the 97 % and 99.5 % quantiles
    of the evidence says how rare each value is; evidence above that (less the prior) is cut to it.
 2. No more than the detector has found.  Where rare values come no oftener than rarity explains, there
-   is nothing to find for this detector in this stream, and its evidence is lowered; where they come
-   oftener, it is raised a little (empirical Bayes, Efron 2010, local false discovery rate).
+   is nothing to find for this detector in this stream, and its evidence is lowered (empirical Bayes,
+   Efron 2010, local false discovery rate).  What another detector explains better does not count.
 """
 
 from math import exp, log
@@ -34,7 +34,8 @@ HIGHEST: Final = 4
 PRIOR_COUNT: Final = 5
 WARM_UP: Final = 6
 RARE_CHANCE: Final = 7
-SETTINGS_WIDTH: Final = 8
+EXPECTED_MORE: Final = 8
+SETTINGS_WIDTH: Final = 9
 
 _LOW: Final = -20.0
 _WIDTH: Final = 0.0625
@@ -66,13 +67,13 @@ def calibrate(
                 largest = k
         for k in range(evidence.shape[1]):
             if not is_bounded[k] and evidence[i, k] > SILENT:
-                _learn(evidence[i, k], k == largest, counts[k], states[k], settings)
+                _learn(evidence[i, k], out[i, k] > out[i, largest] - 1.0, counts[k], states[k], settings)
 
 
 @kernel
 def _rarity(e: float, state: Floats, settings: Floats) -> float:
     """Return minus the log of how rarely normal behaviour gives this much evidence."""
-    return min(_T995 + (e - state[CENTRE]) * state[SLOPE], e + settings[PRIOR])
+    return float(min(_T995 + (e - state[CENTRE]) * state[SLOPE], e + settings[PRIOR]))
 
 
 @kernel
@@ -80,7 +81,7 @@ def _scaled(e: float, state: Floats, settings: Floats) -> float:
     if state[SEEN] < settings[WARM_UP]:
         return min(e, -1.0)
     value = _rarity(e, state, settings) - settings[PRIOR] + state[SHIFT]
-    return min(max(value, SILENT), LIMIT)
+    return float(min(max(value, SILENT), LIMIT))
 
 
 @kernel
@@ -89,7 +90,8 @@ def _learn(e: float, explains: int, counts: Floats, state: Floats, settings: Flo
     weight = 1.0
     if state[SEEN] >= settings[WARM_UP]:
         rarity = _rarity(e, state, settings)
-        weight = 1.0 / (1.0 + exp(min(rarity - settings[PRIOR], LIMIT)))
+        if rarity > settings[PRIOR] - 6.0:
+            weight = 1.0 / (1.0 + exp(min(rarity - settings[PRIOR], LIMIT)))
         state[FOUND] = state[FOUND] * _FADE + (1.0 if explains and rarity > settings[RARE] else 0.0)
         state[CHANCE] = state[CHANCE] * _FADE + settings[RARE_CHANCE]
     counts[bin_of(e, _LOW, _WIDTH)] += weight
@@ -106,4 +108,6 @@ def _refit(counts: Floats, state: Floats, settings: Floats) -> None:
     state[CENTRE] = centre
     state[SLOPE] = (_T995 - _T970) / max(centre - quantile(counts, 0.970, _LOW, _WIDTH), _WIDTH)
     more = log((state[FOUND] + settings[PRIOR_COUNT]) / (state[CHANCE] + settings[PRIOR_COUNT]))
-    state[SHIFT] = min(max(settings[GAIN] * more, settings[LOWEST]), settings[HIGHEST])
+    state[SHIFT] = min(
+        max(settings[GAIN] * (more - settings[EXPECTED_MORE]), settings[LOWEST]), settings[HIGHEST]
+    )

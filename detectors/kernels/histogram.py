@@ -28,7 +28,7 @@ def quantile(counts: Floats, share: float, low: float, width: float) -> float:
     below = 0.0
     for i in range(counts.size):
         if counts[i] > 0.0 and below + counts[i] >= wanted:
-            return low + width * (i + (wanted - below) / counts[i])
+            return float(low + width * (i + (wanted - below) / counts[i]))
         below += counts[i]
     return low + width * counts.size
 

@@ -9,14 +9,16 @@ rate; events in its busy hours say nothing.
 from math import exp, log
 from typing import Final
 
+from detectors.kernels.arrivals import ENTITY_WIDTH as OWN_HOURS
 from detectors.kernels.arrivals import (
     EVENTS,
     EXPOSURE,
+    HOUR_SUM,
     HOURS,
     KNOWN,
     ODDS,
-    ONSET,
     PRIOR_DAYS,
+    QUIET_PART,
     RATE_MEMORY_DAYS,
     SETTINGS_WIDTH,
     SURGE,
@@ -25,9 +27,9 @@ from detectors.kernels.arrivals import (
     TOTAL_SEEN,
     WARM_UP,
     burst_chance,
+    count_hour,
     pass_time,
 )
-from detectors.kernels.arrivals import ENTITY_WIDTH as OWN_HOURS
 from detectors.kernels.compiled import kernel
 from detectors.kernels.tail import LIMIT, SILENT
 from detectors.types import Floats, Rows32, Times
@@ -66,7 +68,7 @@ def hour_evidence(
     """
     for i in range(times.size):
         state = states[entity[i]]
-        first = state[KNOWN] == 0.0
+        first = 1 if state[KNOWN] == 0.0 else 0
         events = state[EVENTS]
         days = pass_time(state, times[i], settings[RATE_MEMORY_DAYS])
         state[OWN_HOURS:] *= state[EVENTS] / events if events > 0.0 else 1.0
@@ -94,12 +96,14 @@ def hour_evidence(
 @kernel
 def _quiet_part(shared: Floats, settings: Floats) -> float:
     """Return the part of the day that is quiet for the population."""
-    limit = settings[QUIET_SHARE] * shared[HOURS:].sum() / 24.0
-    quiet = 0
-    for hour in range(24):
-        if shared[HOURS + hour] < limit:
-            quiet += 1
-    return quiet / 24.0
+    if shared[TOTAL_SEEN] % 256.0 == 1.0:
+        limit = settings[QUIET_SHARE] * shared[HOUR_SUM] / 24.0
+        quiet = 0
+        for hour in range(24):
+            if shared[HOURS + hour] < limit:
+                quiet += 1
+        shared[QUIET_PART] = quiet / 24.0
+    return float(shared[QUIET_PART])
 
 
 @kernel
@@ -107,16 +111,15 @@ def _profile(state: Floats, shared: Floats, hour: int, settings: Floats) -> floa
     """Return the hour's rate relative to the mean rate, the entity's own shrunk to the population's."""
     own = 0.5 * state[OWN_HOURS + hour]
     own += 0.25 * (state[OWN_HOURS + (hour + 1) % 24] + state[OWN_HOURS + (hour + 23) % 24])
-    common = shared[HOURS + hour] / shared[HOURS:].sum()
-    return 24.0 * (settings[PRIOR_EVENTS] * common + own) / (settings[PRIOR_EVENTS] + state[EVENTS])
+    common = shared[HOURS + hour] / shared[HOUR_SUM]
+    shrunk = (settings[PRIOR_EVENTS] * common + own) / (settings[PRIOR_EVENTS] + state[EVENTS])
+    return float(24.0 * shrunk)
 
 
 @kernel
-def _learn(state: Floats, shared: Floats, hour: int, weight: float, first: bool) -> None:
-    shared[HOURS + hour] += weight
-    if not first:
+def _learn(state: Floats, shared: Floats, hour: int, weight: float, first: int) -> None:
+    count_hour(shared, HOURS + hour, weight)
+    if first == 0:
         state[EVENTS] += weight
         state[OWN_HOURS + hour] += weight
         shared[TOTAL_EVENTS] = shared[TOTAL_EVENTS] * 0.999999 + weight
-    if shared[TOTAL_SEEN] % 32768.0 == 0.0:
-        shared[HOURS:] *= 0.9

@@ -55,7 +55,7 @@ def _slot(table: Hashes, key: np.uint64) -> int:
     slot = key & mask
     while table[slot, 0] != np.uint64(0) and table[slot, 0] != key:
         slot = (slot + np.uint64(1)) & mask
-    return np.int64(slot)
+    return int(slot)
 
 
 @kernel

@@ -22,6 +22,7 @@ def running_median(
     entity: Rows32,
     learn: Floats,
     states: Floats,
+    with_spread: int,
     count: Floats,
     median: Floats,
     spread: Floats,
@@ -33,6 +34,7 @@ def running_median(
         entity: shape (n,).
         learn: shape (n,); 1 to learn the value.
         states: shape (entities, WIDTH), float32; updated.
+        with_spread: 1 to measure the spread too.
         count: shape (n,); values learnt so far.
         median: shape (n,); of the last WINDOW values, NaN before the first.
         spread: shape (n,); 1.4826 times the median absolute deviation of the same values.
@@ -43,7 +45,8 @@ def running_median(
         held = min(int(state[COUNT]), WINDOW)
         ordered = state[WINDOW : WINDOW + held]
         median[i] = _middle(ordered)
-        spread[i] = 1.4826 * _deviation(ordered, median[i])
+        if with_spread == 1:
+            spread[i] = 1.4826 * _deviation(ordered, median[i])
         if learn[i] > 0.0:
             _replace(state, held, values[i])
 

@@ -133,7 +133,7 @@ def _expectation(
     mean = everyone[MEAN_SUM] / everyone[MEAN_COUNT] if everyone[MEAN_COUNT] > 0.0 else value
     if segment >= 0:
         mean = (_SEGMENT_ENOUGH * mean + peers[MEAN_SUM]) / (_SEGMENT_ENOUGH + peers[MEAN_COUNT])
-    return (settings[PRIOR] * mean + state[SUM]) / (settings[PRIOR] + state[COUNT])
+    return float((settings[PRIOR] * mean + state[SUM]) / (settings[PRIOR] + state[COUNT]))
 
 
 @kernel
@@ -141,7 +141,7 @@ def _look_up(table: Floats, x: float) -> float:
     place = (x - LOG_LOW) / LOG_WIDTH - 0.5
     left = min(max(int(place), 0), BINS - 2)
     share = min(max(place - left, 0.0), 1.0)
-    return table[left] * (1.0 - share) + table[left + 1] * share
+    return float(table[left] * (1.0 - share) + table[left + 1] * share)
 
 
 @kernel

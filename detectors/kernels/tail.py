@@ -50,9 +50,9 @@ def surprise(fit: Floats, x: float) -> float:
     if x < fit[Q90]:
         return 0.0
     if x < fit[Q99]:
-        return _T90 + (_T99 - _T90) * (x - fit[Q90]) / (fit[Q99] - fit[Q90])
+        return float(_T90 + (_T99 - _T90) * (x - fit[Q90]) / (fit[Q99] - fit[Q90]))
     beyond = x - fit[Q99]
-    return _T99 + fit[SLOPE] * beyond + fit[BEND] * beyond * beyond
+    return float(_T99 + fit[SLOPE] * beyond + fit[BEND] * beyond * beyond)
 
 
 @kernel

@@ -77,5 +77,6 @@ class UnusualHours:
         """Return how rarely the user pays at this hour."""
         return (
             f"another payment at {found.row['timestamp']:%H:%M} UTC, an hour in which only "
-            f"{100 * found.expected:.1f} % of this customer's payments are expected (from {found.size} payments)"
+            f"{100 * found.expected:.1f} % of this customer's payments are expected (from "
+            f"{found.size} payments)"
         )

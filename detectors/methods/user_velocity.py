@@ -5,25 +5,23 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.expectation import Expectation
-from detectors.kernels.windows import window_totals
 from detectors.method import Evidence, Found
+from detectors.rates import Rates
 from detectors.rows import Rows
 from detectors.settings import DetectionSettings
-from detectors.state import State, Table
+from detectors.state import State
 from txwatch.model import AnomalyType
 
-_SLOTS = 24
-_HOUR = 3_600_000
-_CLIP = 1.5
+_LEAST, _MOST = 0.25, 2.0
+"""A payment weighs at least and at most so many usual ones: a single large one is no velocity."""
 
 
 class UserVelocity:
-    """The sum of a day's amounts against the user's own usual sum.
+    """Money over a day or two against the user's own rate: each payment weighs amount / usual amount.
 
     Sees: many payments that are each somewhat large.
-    Blind: to one large payment, which counts as one and a half usual ones at most and belongs to `user_amount`.
-    From: as `user_amount`, on sums over 24 hourly buckets.
+    Blind: to one large payment, which weighs two usual ones at most and belongs to `user_amount`.
+    From: two-state Poisson filter over weighted events, see `kernels.arrivals`.
     """
 
     name: ClassVar[str] = "user_velocity"
@@ -32,29 +30,25 @@ class UserVelocity:
     is_bounded: ClassVar[bool] = False
 
     def __init__(self, settings: DetectionSettings) -> None:
-        self._expectation = Expectation(settings.user_velocity)
-        self._window = State(sums=Table("entity", (1 + _SLOTS,)), newest=Table("entity", (), "i8"))
+        self._rates = Rates(settings.user_velocity)
 
     def states(self) -> Mapping[str, State]:
-        """Return the users' sums of the last day and what is usual for them."""
-        return {"window": self._window, "expectation": self._expectation.state}
+        """Return the users' rates and burst odds."""
+        return {"": self._rates.state}
 
     def score(self, rows: Rows, so_far: Sequence[Evidence]) -> Evidence:
-        """Score the day's sum with this row; only approved rows add to it."""
+        """Score every approved payment by the money of the day up to and with it."""
         del so_far
-        users = rows.sizes["user_money"]
-        self._window.grow(entity=users)
-        median = rows.features["user_amount_median"]
-        spent = np.fmin(rows.amount, _CLIP * np.nan_to_num(median)) * rows.approved
-        total = np.empty(len(rows))
-        sums, newest = self._window["sums"], self._window["newest"]
-        window_totals(rows.times, rows.user_money, spent, sums, newest, _HOUR, total)
-        learn = rows.approved
-        return self._expectation.score(rows, total, rows.user_money, users, learn=learn, group=rows.group)
+        usual = rows.features["usual_amount"]
+        weight = np.clip(np.nan_to_num(rows.amount / usual, nan=1.0), _LEAST, _MOST) * rows.approved
+        spent = rows.features["user_sum_1d"]
+        found = self._rates.score(rows, rows.user, rows.sizes["user"], weight, spent, days=1.0)
+        found.expected[:] *= usual
+        return found
 
     def sentence(self, found: Found) -> str:
         """Return the day's sum beside the usual one."""
         return (
-            f"{found.money(found.observed)} {found.currency} within a day is {found.times} times what this "
-            f"customer usually spends in one ({found.money(found.expected)}, from {found.size} payments)"
+            f"{found.money(found.observed)} {found.currency} within a day, where this customer usually "
+            f"spends {found.money(found.expected)} (from {found.size} payments)"
         )
