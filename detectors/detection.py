@@ -7,14 +7,22 @@ The same rows in the same order give the same findings, wherever they are cut in
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from detectors.engine import Engine
-from detectors.series.traffic import TrafficWatch
+from detectors.rules.book import RuleBook
+from detectors.series.traffic import TrafficSettings, TrafficWatch
+from detectors.settings import DetectionSettings
+from detectors.snapshot import PackedArray, pack, unpack
+from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly
 from txwatch.ports import SeriesPoint
+
+VERSION = "1"
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,16 +32,71 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     points: Sequence[SeriesPoint]
 
 
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules file says to this room, compiled."""
+
+    detection: DetectionSettings
+    traffic: TrafficSettings
+    rulebook: Callable[[], RuleBook]
+    """Makes a rule book with empty windows."""
+
+
 class Detection:
     """The transaction engine and the traffic watch, stepped together."""
 
-    def __init__(self, engine: Engine, traffic: TrafficWatch) -> None:
+    version = VERSION
+
+    def __init__(self, engine: Engine, traffic: TrafficWatch, rulebook: RuleBook) -> None:
         self._engine = engine
         self._traffic = traffic
+        self._rulebook = rulebook
+
+    @classmethod
+    def fresh(cls, configuration: Configuration) -> "Detection":
+        """Return a detection that has seen nothing."""
+        rulebook = configuration.rulebook()
+        engine = Engine(configuration.detection, rulebook)
+        return cls(engine, TrafficWatch(configuration.traffic), rulebook)
+
+    @classmethod
+    def restored(cls, configuration: Configuration, payload: bytes) -> "Detection":
+        """Return the detection that was dumped; raises SnapshotError when it does not fit."""
+        try:
+            kept = msgspec.msgpack.decode(payload, type=_Kept)
+        except msgspec.MsgspecError as error:
+            raise SnapshotError(f"the snapshot was written by another version: {error}") from error
+        rulebook = configuration.rulebook()
+        engine = Engine.restore(kept.engine, configuration.detection, rulebook)
+        traffic = TrafficWatch(configuration.traffic)
+        traffic.restore(unpack(kept.arrays) | kept.plain)
+        return cls(engine, traffic, rulebook)
 
     def step(self, rows: pl.DataFrame, now: Callable[[], datetime]) -> Findings:
         """Score feed rows (columns FEED) and return what was found; `now` stamps the anomalies."""
         scored = self._engine.step(rows)
-        points, series_anomalies = self._traffic.step(rows)
-        anomalies = self._engine.anomalies(rows, scored, now())
+        at = now()
+        points, series_anomalies = self._traffic.step(rows[scored.fresh], at)
+        anomalies = self._engine.anomalies(rows, scored, at)
         return Findings(anomalies=[*anomalies, *series_anomalies], points=points)
+
+    def dump(self) -> bytes:
+        """Return everything that is remembered."""
+        traffic = self._traffic.dump()
+        arrays = {name: value for name, value in traffic.items() if isinstance(value, np.ndarray)}
+        plain = {name: value for name, value in traffic.items() if name not in arrays}
+        return msgspec.msgpack.encode(_Kept(engine=self._engine.dump(), arrays=pack(arrays), plain=plain))
+
+    def figures(self) -> dict[str, float]:
+        """Return what the detection says of itself: entities, memory, series, late rows."""
+        series = {"series": float(len(self._traffic.series)), "series_late_total": float(self._traffic.late)}
+        return self._engine.figures() | series
+
+    def faults(self) -> list[str]:
+        """Return what is set aside, in sentences; nothing when all is well."""
+        return list(self._rulebook.faults())
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+    engine: bytes
+    arrays: dict[str, PackedArray]
+    plain: dict[str, Any]

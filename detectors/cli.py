@@ -1,0 +1,83 @@
+"""The detectors' commands, and what the command line needs of this room."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detectors.configuration import read_configuration
+from detectors.detection import Configuration, Detection
+from detectors.rules import commands as rules_commands
+from detectors.series.offline import score_series as score_series_file
+from detectors.service import CONSUMER, DetectorService
+from txwatch.errors import SnapshotError
+from txwatch.settings import current_settings
+from txwatch.shipped import rules_path
+from txwatch.supervise import work
+from txwatch.workplace import Workplace, open_workplace
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the detectors' commands to the root command."""
+    app.command()(detect)
+    app.command("score-series")(score_series)
+    rules_commands.mount(app)
+
+
+def detect(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Score what is there, then end.")] = False,
+) -> None:
+    """Score the transactions that a collector stores, alone; goes on where it stopped.
+
+    Example: txwatch detect --once
+    """
+    with open_workplace(current_settings(), writer=False) as workplace:
+        work([open_detector(workplace)], workplace.clock, once=once)
+
+
+def score_series(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV with the columns timestamp, value.")],
+    output: Annotated[Path, typer.Option(help="CSV with timestamp, value, anomaly_score (0 to 1).")],
+) -> None:
+    """Score one series from the past only.
+
+    Example: txwatch score-series requests.csv --output scores.csv
+    """
+    summary = score_series_file(source, output)
+    typer.echo(
+        f"{summary.rows:,} windows scored, {summary.above:,} at or above {summary.threshold:g}, "
+        f"{summary.missing:,} without a value",
+        err=True,
+    )
+
+
+def open_detector(workplace: Workplace, *, window_seconds: int | None = None) -> DetectorService:
+    """Return the detector of this workplace, with the state of its last snapshot."""
+    settings = workplace.settings
+    configuration = read_configuration(rules_path(settings), window_seconds=window_seconds)
+    snapshot = workplace.ledger.load_snapshot(CONSUMER)
+    detection = (
+        Detection.fresh(configuration)
+        if snapshot is None
+        else _restored(configuration, snapshot.payload, workplace)
+    )
+    return DetectorService(
+        workplace.store,
+        workplace.ledger,
+        detection,
+        workplace.clock,
+        at={} if snapshot is None else snapshot.cursors,
+        batch=settings.batch,
+        snapshot_seconds=settings.snapshot_seconds,
+    )
+
+
+def _restored(configuration: Configuration, payload: bytes, workplace: Workplace) -> Detection:
+    try:
+        return Detection.restored(configuration, payload)
+    except SnapshotError as error:
+        raise SnapshotError(
+            f"{error}. To start with empty baselines, delete {workplace.settings.home_path / 'snapshots'}; "
+            "the transactions in the store are then scored anew"
+        ) from error
