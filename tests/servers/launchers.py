@@ -80,6 +80,8 @@ class ChildProcess:
         self._process.send_signal(number)
         if number == signal.SIGKILL:
             self._process.wait()
+        elif number == signal.SIGSTOP:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def exited(self) -> bool:
         return self._process is None or self._process.poll() is not None
