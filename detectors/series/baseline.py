@@ -10,7 +10,7 @@ mean of one, the level taking up the rest.
 
 import numpy as np
 
-from detectors.kernels.compiled import kernel
+from detectors.series.compiled import kernel
 from detectors.series.method import Record
 
 DAY_MS = 86_400_000
@@ -22,6 +22,7 @@ WEEKDAY_PRIOR = 0.02
 HOUR_WEEKS = 4.0
 HOUR_PRIOR = 1.0
 SEASON_PRIOR = 2.0
+SEASON_ENOUGH = 150.0
 SMALLEST = 0.02
 
 FIELDS = [
@@ -134,17 +135,32 @@ def _level(s: Record) -> float:
 
 @kernel
 def _season(s: Record, local_ms: int) -> float:
-    """Return the factor of the time of day, smoothed over its neighbours, near one where little is known."""
+    """Return the factor of the time of day, from as many neighbouring bins as it takes to know enough.
+
+    So a busy series keeps the sharp edge of an opening hour, and a quiet one is smoothed over at most
+    half an hour, with falling weights, and drawn to one where little is known.
+    """
     place = _season_bin(s, local_ms)
+    prior = SEASON_PRIOR * s.unit
     seen = 0.0
     due = 0.0
-    for step in range(-s.smooth, s.smooth + 1):
+    for reach in range(s.smooth + 1):
+        seen, due = _neighbourhood(s, place, reach)
+        if due >= SEASON_ENOUGH * s.unit:
+            break
+    return float((seen + prior) / (due + prior))
+
+
+@kernel
+def _neighbourhood(s: Record, place: int, reach: int) -> tuple[float, float]:
+    seen = 0.0
+    due = 0.0
+    for step in range(-reach, reach + 1):
         at = (place + step) % s.bins
-        weight = 1.0 - abs(step) / (s.smooth + 1.0)
+        weight = 1.0 - abs(step) / (reach + 1.0)
         seen += weight * s.season_seen[at]
         due += weight * s.season_due[at]
-    prior = SEASON_PRIOR * s.unit
-    return float((seen + prior) / (due + prior))
+    return seen, due
 
 
 @kernel

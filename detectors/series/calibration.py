@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from detectors.kernels.compiled import kernel
+from detectors.series.compiled import kernel
 from detectors.series.method import Floats, Record, Records
 
 SCALE_MEMORY = 4000

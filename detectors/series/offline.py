@@ -22,6 +22,10 @@ MILLISECONDS_FROM = 1e11
 """Epoch numbers from here on are milliseconds (the year 5138 in seconds, 1973 in milliseconds)."""
 
 
+LATEST_MS = 253_402_300_800_000
+"""The year 10000."""
+
+
 class SeriesSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What `score_series` did: rows read, values missing, rows above the recommended threshold."""
 
@@ -134,7 +138,7 @@ def _epoch(text: str) -> int:
         number = float(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a time") from None
-    if not math.isfinite(number):
+    if not abs(number) < LATEST_MS:
         raise ValueError(f"{text!r} is not a time")
     return round(number if abs(number) >= MILLISECONDS_FROM else number * 1000)
 

@@ -11,7 +11,7 @@ allowed for: a median stays where it is when events come every day, a variance d
 is a sum of unequal parts, the variance is at least the square of the largest part that was seen, so
 that one large payment does not pass for many.  The evidence of a row is the largest over the windows of
 
-    (z^2 / 2 + ln(rows of the window)) / ln 10
+    (z^2 / 2 + ln(rows of the window)) / ln 10,     the second term at most as large as the first
 """
 
 import math
@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from detectors.kernels.compiled import kernel
 from detectors.series.baseline import DAY_MS, FIELDS, SEASON_BINS, collect, expected, learn, new_day
+from detectors.series.compiled import kernel
 from detectors.series.method import Floats, Record, Records, Times
 
 WINDOW_MINUTES = (1, 2, 3, 5, 8, 12, 15, 20, 30, 45, 60, 90, 120, 180)
@@ -250,7 +250,8 @@ def _scan(s: Record, out: Any) -> None:
         _learn_median(s, k, abs(_signed_root(s.sum_seen[k], s.sum_expected[k], variance)))
         variance += (doubt * s.sum_expected[k]) ** 2
         z = _signed_root(s.sum_seen[k], s.sum_expected[k], variance)
-        evidence = (0.5 * (z / scale) ** 2 + math.log(s.lengths[k])) / math.log(10.0)
+        half_square = 0.5 * (z / scale) ** 2
+        evidence = (half_square + min(math.log(s.lengths[k]), half_square)) / math.log(10.0)
         if evidence > out.evidence:
             out.evidence = evidence
             out.rows = s.lengths[k]

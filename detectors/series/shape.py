@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from detectors.kernels.compiled import kernel
+from detectors.series.compiled import kernel
 from detectors.series.method import Floats, Record, Records, Times
 
 MEMORY = 2000

@@ -12,7 +12,7 @@ import polars as pl
 from detectors.series.account import Sum, reason
 from detectors.series.bank import ProfileBank
 from detectors.series.events import Events, Raised
-from detectors.series.grade import hundred, log_odds
+from detectors.series.grade import hundred, hundreds, log_odds
 from detectors.series.local_time import local_ms
 from detectors.series.method import Floats, Records
 from detectors.series.stl import StlBands
@@ -173,7 +173,7 @@ class TrafficWatch:
         start, seconds = self._start(window), self._settings.window_seconds
         share = np.maximum(exposures, 1.0)
         bands = [found[name] / share for name in ("expected", "low", "high")]
-        columns = [column.tolist() for column in (values / share, *bands, found["evidence"])]
+        columns = [column.tolist() for column in (values / share, *bands, hundreds(found["evidence"]))]
         return [
             SeriesPoint(
                 series=name,
@@ -183,9 +183,9 @@ class TrafficWatch:
                 expected=_known(expected),
                 low=_known(low),
                 high=_known(high),
-                score=None if evidence != evidence else hundred(evidence),  # noqa: PLR0124 - nan
+                score=_known(score),
             )
-            for name, value, expected, low, high, evidence in zip(self._watched.names, *columns, strict=True)
+            for name, value, expected, low, high, score in zip(self._watched.names, *columns, strict=True)
             if value == value  # noqa: PLR0124 - nan: a share of nothing is no point
         ]
 

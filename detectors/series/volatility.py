@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from detectors.kernels.compiled import kernel
+from detectors.series.compiled import kernel
 from detectors.series.method import Floats, Record, Records, Times
 
 WINDOW = 144
