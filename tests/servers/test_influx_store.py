@@ -17,6 +17,7 @@ from txwatch.ports import RetentionPolicy, TransactionQuery
 from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.packed import feed_lines, pack
 
+KEY = ("source", "partition", "arrival", "sequence")
 COLUMNS = {**POSITION, **TRANSACTION}
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -49,10 +50,7 @@ def read_all(store, limit=10_000):
     cursors, pages = {}, []
     while not (page := store.feed(cursors, limit)).is_empty():
         pages.append(page)
-        cursors |= {
-            Partition(s, p): Cursor(a, n)
-            for s, p, a, n in page.select("source", "partition", "arrival", "sequence").rows()
-        }
+        cursors |= {Partition(s, p): Cursor(a, n) for s, p, a, n in page.select(*KEY).rows()}
     return pl.concat(pages) if pages else pl.DataFrame()
 
 
@@ -313,6 +311,43 @@ def test_a_killed_server_loses_nothing_acknowledged(influx_stores):
     thread.join()
 
     assert stored_once(store, rows(range(written)))
+
+
+def test_a_reader_under_kills_misses_nothing_and_sees_nothing_twice(influx_stores):
+    """While the server is killed again and again, a polling reader gets each row of each partition once."""
+    store, reader = influx_stores.open(), influx_stores.open()
+    server, chance = influx_stores.server, random.Random(11)
+    seen, cursors, written = {0: [], 1: []}, {}, threading.Event()
+
+    def read():
+        while True:
+            last_round = written.is_set()
+            page = reader.feed(cursors, 700)
+            for source, partition, arrival, sequence in page.select(*KEY).rows():
+                seen[partition].append(sequence)
+                cursors[Partition(source, partition)] = Cursor(arrival, sequence)
+            if last_round and page.is_empty():
+                return
+            time.sleep(0.02)
+
+    def kill():
+        server.kill()
+        server.start()
+
+    kills = [threading.Timer(chance.uniform(0, 0.2), kill) for _ in range(5)]
+    thread = threading.Thread(target=read)
+    thread.start()
+    for batch in range(60):
+        if batch % 12 == 6:
+            kills[batch // 12].start()
+        numbers = range(batch * 300, batch * 300 + 300)
+        store.append(pl.concat([rows(numbers), rows(numbers, partition=1)]))
+        time.sleep(0.03)
+    written.set()
+    for each in [*kills, thread]:
+        each.join()
+
+    assert seen == {0: list(range(18_000)), 1: list(range(18_000))}
 
 
 def test_expiry_deletes_what_is_older_and_says_how_much(influx_stores):

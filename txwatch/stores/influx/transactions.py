@@ -30,6 +30,9 @@ from txwatch.stores.influx.refusals import body, write_what_is_taken
 CHUNK = 5_000
 """Rows in one request: large enough to be fast, small enough to be answered well within the timeout."""
 
+HOUR = 3_600_000_000_000
+"""In nanoseconds."""
+
 LONGEST = 300_000
 """Bytes of text in one row: packed and encoded they fit into one field, which InfluxDB bounds by 1 MiB."""
 
@@ -93,7 +96,8 @@ class Writer:
 
     def _first_arrival(self, last: Mapping[Partition, Cursor], now: datetime, count: int) -> int:
         """Let arrivals grow over all partitions of this process, and from one process to the next."""
-        first = max([nanoseconds(now), self._next_arrival, *(cursor.arrival + 1 for cursor in last.values())])
+        free = [self._next_arrival, *(cursor.arrival + 1 for cursor in last.values())]
+        first = within_an_hour(max(nanoseconds(now), *free), count)
         self._next_arrival = first + count
         return first
 
@@ -114,6 +118,17 @@ class Writer:
         if partition not in self._last:
             self._last[partition] = last_fed(self._connection, partition) or START
         return self._last[partition]
+
+
+def within_an_hour(first: int, count: int) -> int:
+    """Return from when on `count` arrivals lie in one hour: `first`, or the next hour.
+
+    InfluxDB's shards begin on the hour.  It writes to several shards in no particular order, so a reader
+    could see the end of a write before its beginning, and pass it.
+    """
+    if first // HOUR == (first + count) // HOUR:
+        return first
+    return (first // HOUR + 1) * HOUR
 
 
 def numbered(rows: pl.DataFrame, last: Mapping[Partition, Cursor], first: int) -> pl.DataFrame:
