@@ -56,8 +56,10 @@ def _inner_faults(document: RulesDocument, path: TreePath, data: Any, kind: Any)
         if isinstance(data, dict) and _is_struct(member):
             yield from _struct_faults(document, path, data, member)
         elif isinstance(data, dict) and get_origin(member) is dict:
+            key_kind, value_kind = get_args(member)
             for key, value in data.items():
-                yield from section_faults(document, (*path, key), value, get_args(member)[1])
+                yield from _key_fault(document, (*path, key), key, key_kind)
+                yield from section_faults(document, (*path, key), value, value_kind)
         elif isinstance(data, list) and get_origin(member) in {list, tuple, set, frozenset}:
             for i, item in enumerate(data):
                 yield from section_faults(document, (*path, i), item, get_args(member)[0])
@@ -79,6 +81,13 @@ def _struct_faults(
             yield document.problem(path, f"`{name}` is missing", on_key=True)
 
 
+def _key_fault(document: RulesDocument, path: TreePath, key: str, kind: Any) -> Iterator[Problem]:
+    try:
+        msgspec.convert(key, kind)
+    except msgspec.ValidationError as error:
+        yield document.problem(path, _described(key, kind) or _plain(str(error)), on_key=True)
+
+
 def _own_fault(document: RulesDocument, path: TreePath, data: Any, kind: Any) -> Iterator[Problem]:
     try:
         msgspec.convert(data, kind)
@@ -88,7 +97,8 @@ def _own_fault(document: RulesDocument, path: TreePath, data: Any, kind: Any) ->
             sentence = f"`{data}` is none of {', '.join(choices)}"
             yield document.problem(path, sentence, did_you_mean(data, choices))
         else:
-            yield document.problem(path, _plain(str(error)), _advice(data, kind))
+            sentence = _described(data, kind) or _plain(str(error))
+            yield document.problem(path, sentence, _advice(data, kind))
 
 
 def _members(kind: Any) -> tuple[Any, ...]:
@@ -111,6 +121,22 @@ def _choices(kind: Any) -> list[str]:
         elif isinstance(member, type) and issubclass(member, enum.Enum):
             words += [str(choice.value) for choice in member]
     return words
+
+
+def _described(data: Any, kind: Any) -> str:
+    """Say what a text should have been, where its type carries a description instead of a bare pattern."""
+    if not isinstance(data, str):
+        return ""
+    metas = [meta for meta in _metas(kind) if meta.pattern and meta.description]
+    return f"`{data}` is not {metas[0].description}" if metas else ""
+
+
+def _metas(kind: Any) -> list[msgspec.Meta]:
+    if get_origin(kind) is Annotated:
+        return [meta for meta in kind.__metadata__ if isinstance(meta, msgspec.Meta)]
+    if get_origin(kind) in {Union, types.UnionType}:
+        return [meta for member in get_args(kind) for meta in _metas(member)]
+    return []
 
 
 def _advice(data: Any, kind: Any) -> str:

@@ -99,7 +99,9 @@ class _Drafting:
         for place, data in enumerate(section):
             faults = list(section_faults(self._document, ("rules", place), data, RuleSpec))
             self.problems += faults
-            if not faults:
+            if faults:
+                self._look_ahead(place, data, known, lists)
+            else:
                 spec = msgspec.convert(data, RuleSpec)
                 self._refuse_repeated(spec.id, first_place.setdefault(spec.id, place), place)
                 found += [(place, rule) for rule in self._rule(place, spec, known, lists)]
@@ -128,6 +130,14 @@ class _Drafting:
         if first != place:
             line, _ = self._document.position(("rules", first, "id"))
             self._add(("rules", place, "id"), f"the id `{rule_id}` is taken (line {line})")
+
+    def _look_ahead(
+        self, place: int, data: object, known: Mapping[str, Kind], lists: Mapping[str, frozenset[str]]
+    ) -> None:
+        """Find what is wrong with the condition of a rule that is wrong elsewhere already."""
+        when = data.get("when") if isinstance(data, dict) else None
+        if isinstance(when, str):
+            self._condition(("rules", place, "when"), when, known, lists)
 
     def _rule(
         self,

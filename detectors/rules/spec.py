@@ -11,11 +11,15 @@ import msgspec
 ENTITY_COLUMNS = ("user_id", "merchant_id", "card_id", "device_id", "ip", "country", "channel")
 EntityColumn = Literal["user_id", "merchant_id", "card_id", "device_id", "ip", "country", "channel"]
 
+Hours = msgspec.Meta(
+    pattern="^([01]?[0-9]|2[0-3])-([01]?[0-9]|2[0-4])$", description="a range of hours such as 22-6"
+)
+
 Example = dict[str, Any] | list[dict[str, Any]]
 """One transaction, or a story of several of which the last one is meant."""
 
 Name = Annotated[
-    str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$", description="small letters, digits and _")
+    str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$", description="a name of small letters, digits and _")
 ]
 
 
@@ -52,7 +56,10 @@ class ListFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class RuleSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rule: when it holds for a transaction, that transaction is an anomaly of at least this severity."""
 
-    id: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,62}$", description="small letters, digits, -")]
+    id: Annotated[
+        str,
+        msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,62}$", description="an id of small letters, digits and -"),
+    ]
     when: str
     """The condition; null is no hit."""
     severity: Literal["low", "medium", "high", "critical"]
@@ -71,7 +78,7 @@ class RuleSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The column that says what was usual."""
     min_baseline: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """The least user_count (merchant_count for entity: merchant) for the rule to speak at all."""
-    hours: Annotated[str, msgspec.Meta(pattern="^([01]?[0-9]|2[0-3])-([01]?[0-9]|2[0-4])$")] | None = None
+    hours: Annotated[str, Hours] | None = None
     """Only within these hours of the day, UTC, the first included, the last not: 22-6."""
     tags: list[str] = []
     hits: list[Example] = []
@@ -83,4 +90,4 @@ class RuleSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 Features = dict[Name, FeatureSpec]
 Lists = dict[Name, list[str] | ListFile]
 Rules = list[RuleSpec]
-Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$", description="ISO 4217, for example EUR")]
+Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$", description="a currency code such as EUR")]

@@ -5,20 +5,17 @@ What is an error: anything that is not in `operators.OPERATORS`, an unknown colu
 of the wrong kind, a result of the wrong kind.
 """
 
-import logging
 import math
 from collections.abc import Collection, Mapping
 
 import msgspec
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, SqlglotError
 
 from detectors.rules.kinds import Kind
 from detectors.rules.operators import FUNCTIONS, OPERATORS, Operator
+from detectors.rules.parsing import Fault, parse_sql
 from txwatch.problems import did_you_mean
 
-MAX_LENGTH = 2000
 MAX_NUMBER = 1e15
 """Larger literals could make an infinity out of ordinary amounts."""
 
@@ -33,8 +30,8 @@ _REFUSED: tuple[tuple[type[exp.Expr], str, str], ...] = (
     (exp.Cast, "casts are not needed", "columns have the kinds that docs/rules.md lists"),
 )
 
-# sqlglot warns on stderr about what it cannot parse; here that is a fault with its place.
-logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+_HARMLESS = {"ignore_nulls"}
+"""Switches that sqlglot sets on nodes and that mean here what they mean there."""
 
 
 class Membership(msgspec.Struct, frozen=True, order=True):
@@ -65,20 +62,11 @@ class Sql(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(self.kinds)
 
 
-class Fault(msgspec.Struct, frozen=True, order=True):
-    """One thing wrong with characters `start` to `end` of the text."""
-
-    start: int
-    end: int
-    sentence: str
-    suggestion: str = ""
-
-
 def read_sql(
     text: str, wanted: Kind, columns: Mapping[str, Kind], lists: Collection[str]
 ) -> Sql | list[Fault]:
     """Return the checked SQL, or everything that is wrong with it."""
-    tree = _parse(text)
+    tree = parse_sql(text)
     if isinstance(tree, Fault):
         return [tree]
     reader = _Reader(text, columns, lists)
@@ -100,30 +88,6 @@ def membership(node: exp.Anonymous) -> Membership:
     """Return what a checked `in_list(...)` asks for."""
     column, name = node.expressions
     return Membership(str(column.name), str(name.this))
-
-
-def _parse(text: str) -> exp.Expr | Fault:
-    if len(text) > MAX_LENGTH:
-        return Fault(0, len(text), f"longer than {MAX_LENGTH:,} characters")
-    try:
-        return sqlglot.parse_one(text, into=exp.Condition)
-    except RecursionError:
-        return Fault(0, len(text), "nested too deeply")
-    except ParseError as error:
-        return _parse_fault(text, error)
-    except SqlglotError:
-        return Fault(0, len(text), "not SQL", "is a quote left open?")
-
-
-def _parse_fault(text: str, error: ParseError) -> Fault:
-    first = error.errors[0] if error.errors else {}
-    word = first.get("highlight") or ""
-    lines = text.split("\n")[: max(int(first.get("line") or 1) - 1, 0)]
-    end = sum(len(line) + 1 for line in lines) + int(first.get("col") or len(text))
-    start = max(end - max(len(word), 1), 0)
-    if "Unexpected token" not in (first.get("description") or ""):
-        return Fault(start, end, "not a complete condition here")
-    return Fault(start, end, f"not a condition from `{word}` on")
 
 
 class _Reader:
@@ -165,11 +129,20 @@ class _Reader:
         if len(node.parts) > 1:
             self.fault(node, f"`{node.sql()}` names a table", f"write `{name}`")
         elif name not in self._known:
-            quoted = isinstance(node.this, exp.Identifier) and node.this.quoted
-            advice = f"text stands in single quotes: '{name}'" if quoted else did_you_mean(name, self._known)
-            self.fault(node, f"unknown column `{name}`", advice)
+            meant_as_text = node.this.args.get("quoted") or self._faces_text(node)
+            quotes = f"text stands in single quotes: '{name}'"
+            self.fault(
+                node,
+                f"unknown column `{name}`",
+                quotes if meant_as_text else did_you_mean(name, self._known),
+            )
         self.columns.add(name)
         return self._known.get(name)
+
+    def _faces_text(self, node: exp.Column) -> bool:
+        parent = node.parent
+        sides = [parent.this, parent.expression] if isinstance(parent, exp.EQ | exp.NEQ) else []
+        return any(self._known.get(str(side.name)) is Kind.TEXT for side in sides if side is not node)
 
     def _literal(self, node: exp.Literal) -> Kind:
         if node.is_string:
@@ -210,6 +183,9 @@ class _Reader:
     def _operator(self, node: exp.Expr, line: Operator) -> Kind | None:
         operands = list(node.iter_expressions())
         kinds = [self.read(operand) for operand in operands]
+        switches = sorted(key for key, value in node.args.items() if value is True and key not in _HARMLESS)
+        if switches:
+            self.fault(node, f"{line.word} with {', '.join(switches)} is not allowed")
         if not line.takes_as_many(len(operands)):
             self.fault(node, f"{line.word} does not take {len(operands)} values")
             return line.gives

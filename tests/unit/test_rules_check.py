@@ -1,0 +1,191 @@
+"""What `rules check` finds in a file that is valid and still not meant, check by check."""
+
+import pytest
+
+from detectors.rules.check import CHECKS, check_bytes
+from detectors.rules.schema import json_schema
+from detectors.rules.spec import RuleSpec
+from txwatch.problems import ERROR, WARNING, Problem
+from txwatch.rulesfile import SECTIONS
+
+OTHERS = "severity: low, message: m, hits: [{amount: 9}], misses: [{amount: 1}]"
+
+
+def found(text: str) -> list[Problem]:
+    return check_bytes(f"version: 1\n{text}".encode(), "rules.yaml")
+
+
+def sentences(text: str) -> list[str]:
+    return [problem.sentence for problem in found(text)]
+
+
+def one_rule(when: str, **fields: str) -> list[str]:
+    more = "".join(f", {name}: {value}" for name, value in fields.items())
+    text = f'rules:\n  - {{id: r, when: "{when}", severity: low, message: m{more}}}\n'
+    return [sentence for sentence in sentences(text) if "examples under" not in sentence]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "amount > 10 AND amount < 5",
+        "amount > 10 AND amount <= 10",
+        "amount < 0",
+        "hour = 24",
+        "hour >= 9 AND NOT hour > 3",
+        "status = 'denied'",
+        "status = 'approved' AND status = 'declined'",
+        "status NOT IN ('approved') AND status = 'approved' AND FALSE",
+        "merchant_declined_share_1h > 1",
+        "amount BETWEEN 10 AND 5",
+        "amount + 5 < 3",
+        "(amount < 1 OR amount < 2) AND amount > 7",
+        "user_count_20m * 2 < 2",
+        "channel = 'web' AND channel = 'pos'",
+        "hour IN (24, 25)",
+    ],
+)
+def test_a_rule_that_can_never_hold_is_named(when):
+    """Contradictory bounds, impossible values."""
+    assert one_rule(when) == ["rule r can never hold"]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "amount >= 0",
+        "hour < 24",
+        "user_count_1d > 0",
+        "NOT amount < 0",
+    ],
+)
+def test_a_rule_that_always_holds_is_named(when):
+    """What every transaction meets says nothing."""
+    assert one_rule(when) == ["rule r holds for every transaction for which it is known"]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "amount > 10 AND amount < 50",
+        "hour IN (23, 0)",
+        "status <> 'approved'",
+        "amount = 10 OR amount = 20",
+        "NOT (amount > 10 AND amount > 20)",
+        "country_is_new AND NOT merchant_is_new",
+        "user_amount_z < 0 - 3",
+        "amount > 5 OR amount <= 5",  # holds always, but ranges are not united: silent when unsure
+        "amount > user_amount_median AND amount < 2 * user_amount_median",
+    ],
+)
+def test_a_sound_rule_is_left_alone(when):
+    """Neither never nor always."""
+    assert one_rule(when) == []
+
+
+def test_hours_and_baseline_are_part_of_what_can_hold():
+    """A rule for the night that wants the afternoon never holds."""
+    assert one_rule("hour > 12", hours="0-5") == ["rule r can never hold"]
+    assert one_rule("user_count < 3", min_baseline="5") == ["rule r can never hold"]
+
+
+def test_a_feature_that_no_rule_reads_is_named():
+    """It costs memory for every entity."""
+    text = "features:\n  f: {count: '*', by: user_id, window: 1h}\n"
+
+    assert sentences(text) == ["no rule reads the feature `f`"]
+
+
+def test_a_list_that_nothing_asks_for_is_named():
+    """A list is asked for by a rule or by a feature."""
+    asked = (
+        "features:\n  f: {count: \"in_list(merchant_id, 'b')\", by: user_id, window: 1h}\n"
+        f"rules:\n  - {{id: r, when: f > 3 OR amount > 5, {OTHERS}}}\n"
+    )
+
+    assert sentences(f"lists: {{a: [x], b: [y]}}\n{asked}") == ["nothing asks for the list `a`"]
+
+
+def test_missing_examples_and_messages_are_named():
+    """Warnings: the file works."""
+    problems = found("rules:\n  - {id: r, when: amount > 3, severity: low, hits: [{amount: 4}]}\n")
+
+    assert [p.sentence for p in problems] == ["rule r has no examples under misses", "rule r has no message"]
+    assert {p.level for p in problems} == {WARNING}
+
+
+def test_a_rule_inside_another_one_is_named():
+    """All of its hits are hits of the wider rule, which is as severe."""
+    rules = (
+        f"rules:\n  - {{id: wide, when: amount > 5, {OTHERS}}}\n"
+        f"  - {{id: narrow, when: amount > 5 AND hour > 3, {OTHERS}}}\n"
+    )
+
+    assert sentences(rules) == ["every hit of narrow is a hit of wide (line 3), as severe or more"]
+    assert sentences(rules.replace("{id: narrow", "{mode: shadow, id: narrow")) == []
+
+
+def test_an_example_that_does_not_do_what_it_says_is_an_error_and_says_why():
+    """The usual cause is a column that the example leaves unknown."""
+    rule = "rules:\n  - {id: r, when: lat > 3, severity: low, message: m, "
+    [miss] = found(rule + "hits: [{lat: 4}], misses: [{lat: 5}]}\n")
+    [hit] = found(rule + "hits: [{amount: 4}], misses: [{lat: 1}]}\n")
+
+    assert (miss.level, miss.sentence) == (ERROR, "rule r holds for this example of a miss")
+    assert (hit.sentence, hit.suggestion) == (
+        "rule r does not hold for this example of a hit",
+        "unknown in it: lat",
+    )
+
+
+@pytest.mark.parametrize(
+    ("example", "sentence"),
+    [
+        ("{amuont: 4}", "unknown column `amuont`"),
+        ("{amount: four}", "`amount` is a number"),
+        ("{amount: null}", "`amount` is never null"),
+        ("{country: 49}", "`country` is text"),
+        ("{country_is_new: 1}", "`country_is_new` is true or false"),
+        ("{status: refused}", "`status` is one of approved, declined, reversed"),
+        ("{timestamp: 2025-01-01}", "an example starts at noon"),
+        ("[{amount: 9}, {amount: 9, after: soon}]", "`after` is a time since the step before, such as 30s"),
+        ("[]", "an example has at least one transaction"),
+    ],
+)
+def test_an_example_that_cannot_be_read_is_an_error_at_its_place(example, sentence):
+    """Unknown columns, wrong kinds."""
+    text = (
+        "rules:\n  - id: r\n    when: amount > 3\n    severity: low\n    message: m\n"
+        f"    misses: [{{amount: 1}}]\n    hits:\n      - {example}\n"
+    )
+    [problem] = found(text)
+
+    assert (problem.level, problem.line, problem.sentence) == (ERROR, 9, sentence)
+
+
+def test_a_story_is_told_in_event_time():
+    """`after` moves the clock: five within ten minutes hit, five within an hour do not."""
+    story = "[{}, {after: %s}, {after: %s}]"
+    text = (
+        "features:\n  n: {count: '*', by: user_id, window: 10m}\n"
+        "rules:\n  - {id: r, when: n >= 3, severity: low, message: m, "
+        f"hits: [{story % ('1m', '1m')}], misses: [{story % ('8m', '8m')}]}}\n"
+    )
+
+    assert sentences(text) == []
+
+
+def test_every_check_says_what_it_warns_of():
+    """The list of checks is the documentation's list."""
+    assert len({check.__name__ for check in CHECKS}) == len(CHECKS)
+    assert all(check.__doc__ for check in CHECKS)
+
+
+def test_the_schema_knows_every_section_and_every_key_of_a_rule():
+    """Editors complete from it; made from the structs that the loader checks against."""
+    schema = json_schema({"severity": dict[str, float]})
+
+    assert set(schema["properties"]) == set(SECTIONS)
+    assert set(schema["$defs"]["RuleSpec"]["properties"]) == set(RuleSpec.__struct_fields__)
+    assert schema["$defs"]["RuleSpec"]["additionalProperties"] is False
+    assert schema["properties"]["severity"]["additionalProperties"] == {"type": "number"}
