@@ -17,8 +17,13 @@ BATCH = 100
 class Discovery(Protocol):
     """One entry of the queue."""
 
-    number: int
-    document: bytes
+    @property
+    def number(self) -> int:
+        """Its place in the order of discovery."""
+
+    @property
+    def document(self) -> bytes:
+        """The anomaly as JSON."""
 
 
 class DiscoveryQueue(Protocol):

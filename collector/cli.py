@@ -1,6 +1,7 @@
 """The collector's command, and what the command line needs of this room."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,10 @@ from collector.offline import read_inputs
 from collector.pace import PacedSource
 from collector.pipeline import CollectorService
 from collector.schema import Schema, load_schema, with_options
+from collector.simulator import commands as simulator_commands
+from collector.simulator.settings import SimulationSettings
+from collector.simulator.simulation import LABELS, Simulation
+from collector.simulator.source import SimulatorSource
 from collector.source import Source
 from txwatch.clock import SystemClock
 from txwatch.errors import UsageError
@@ -34,6 +39,7 @@ def mount(app: typer.Typer) -> None:
     """Add the collector's commands to the root command."""
     app.command()(collect)
     commands.mount(app)
+    simulator_commands.mount(app)
 
 
 def collect(
@@ -105,3 +111,17 @@ def _pairs(options: Sequence[str] | None) -> dict[str, str]:
             raise UsageError(f"{option!r} is not of the form FIELD=VALUE")
         found[name] = value
     return found
+
+
+def open_simulation(
+    workplace: Workplace, *, seed: int, users: int, speed: float
+) -> tuple[Source, Callable[[datetime], tuple[pl.DataFrame, pl.DataFrame]]]:
+    """Return a simulated source, paced, and what tells its (labels, episodes) up to an event time."""
+    simulation = Simulation(SimulationSettings(seed=seed, users=users))
+    source = SimulatorSource(simulation, workplace.ledger.positions(f"simulator-{seed}"))
+
+    def truth(until: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+        days = (until - simulation.settings.start).days + 1
+        return pl.concat([pl.DataFrame(schema=LABELS), *source.labels]), simulation.episodes(days)
+
+    return PacedSource(source, speed, workplace.clock), truth

@@ -1,20 +1,28 @@
 """The detectors' commands, and what the command line needs of this room."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
+import polars as pl
 import typer
 
 from detectors.configuration import read_configuration
 from detectors.detection import Configuration, Detection
+from detectors.engine import Engine
+from detectors.offline import JsonLines, Parquet, score
 from detectors.rules import commands as rules_commands
 from detectors.series.offline import score_series as score_series_file
 from detectors.service import CONSUMER, DetectorService
-from txwatch.errors import SnapshotError
-from txwatch.settings import current_settings
+from detectors.warm import warm_up
+from txwatch.errors import SnapshotError, UsageError
+from txwatch.settings import Settings, current_settings
 from txwatch.shipped import rules_path
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_workplace
+
+__all__ = ["check_rules", "mount", "open_detector", "score_frames", "warm_up"]
 
 
 def mount(app: typer.Typer) -> None:
@@ -46,7 +54,7 @@ def score_series(
     """
     summary = score_series_file(source, output)
     typer.echo(
-        f"{summary.rows:,} windows scored, {summary.above:,} at or above {summary.threshold:g}, "
+        f"{summary.rows:,} windows scored, {summary.alarms:,} alarms at {summary.threshold:g}, "
         f"{summary.missing:,} without a value",
         err=True,
     )
@@ -81,3 +89,31 @@ def _restored(configuration: Configuration, payload: bytes, workplace: Workplace
             f"{error}. To start with empty baselines, delete {workplace.settings.home_path / 'snapshots'}; "
             "the transactions in the store are then scored anew"
         ) from error
+
+
+class ScoreSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What `score` did."""
+
+    transactions: int
+    anomalies: int
+
+
+def score_frames(frames: Iterable[pl.DataFrame], output: Path, settings: Settings) -> ScoreSummary:
+    """Score frames (columns TRANSACTION, in event-time order) into a .jsonl or .parquet file."""
+    if output.suffix not in {".jsonl", ".parquet"}:
+        raise UsageError(f"{output} ends neither in .jsonl nor in .parquet")
+    configuration = read_configuration(rules_path(settings))
+    engine = Engine(configuration.detection, configuration.rulebook())
+    transactions = anomalies = 0
+    with JsonLines(output, engine) if output.suffix == ".jsonl" else Parquet(output) as writer:
+        for batch, scored in score(frames, engine, settings.batch):
+            writer.write(batch, scored)
+            transactions += batch.height
+            anomalies += int(scored.is_anomaly.sum())
+    return ScoreSummary(transactions=transactions, anomalies=anomalies)
+
+
+def check_rules(settings: Settings) -> tuple[Path, int]:
+    """Return the rules file in use and how many rules it has; raises ConfigurationError with its faults."""
+    path = rules_path(settings)
+    return path, len(read_configuration(path).rulebook().rules)

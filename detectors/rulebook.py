@@ -6,7 +6,7 @@ keeps that state in its snapshots.  Cutting the stream into other batches change
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +48,11 @@ class RuleBook(Protocol):
     def step(self, frame: pl.DataFrame, rows: EntityRows) -> RuleHits:
         """Move the windows on by these rows and return what holds for each."""
 
-    def reasons(self, hits: RuleHits, i: int, frame: pl.DataFrame) -> list[Reason]:
-        """Return one reason for each rule that holds for row `i`; the engine sets the contributions."""
+    def reasons(self, hits: Any, i: int, frame: pl.DataFrame) -> list[Reason]:
+        """Return one reason for each rule that holds for row `i`; the engine sets the contributions.
+
+        `hits` is what this book's own `step` returned for the frame.
+        """
 
     def dump(self) -> bytes:
         """Return the state of the windows."""

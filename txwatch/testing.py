@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from txwatch.columns import ARRIVAL, FEED
+from txwatch.columns import FEED
 from txwatch.model import Anomaly, Cursor, Partition, Quarantined
 from txwatch.ports import (
     AnomalyQuery,
@@ -57,7 +57,7 @@ class MemoryStore:
             self._rows, on=["source", "partition", "sequence"], how="anti", maintain_order="left"
         )
         first = max(int(self._clock.now().timestamp() * 1e9), self._arrival + 1)
-        arrivals = pl.int_range(first, first + fresh.height, dtype=ARRIVAL["arrival"], eager=True)
+        arrivals = pl.int_range(first, first + fresh.height, dtype=pl.Int64, eager=True)
         self._arrival = max(self._arrival, first + fresh.height - 1) if fresh.height else self._arrival
         self._rows = pl.concat([self._rows, fresh.with_columns(arrival=arrivals).select(list(FEED))])
 

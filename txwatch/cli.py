@@ -1,0 +1,324 @@
+"""The command line: mounts the rooms' commands and adds those that need several rooms.
+
+Every `TxwatchError` ends as one sentence on standard error and its exit code; anything else is a fault
+of ours and keeps its traceback.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import polars as pl
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+import alerts.cli
+import collector.cli
+import detectors.cli
+from txwatch import __version__, doctor
+from txwatch.errors import TxwatchError, UsageError
+from txwatch.model import Anomaly, Severity
+from txwatch.monitor import MonitorServer, Pulse
+from txwatch.play import (
+    Deadline,
+    PlainView,
+    ScreenView,
+    Watcher,
+    compare,
+    each,
+    print_figures,
+    report_data,
+)
+from txwatch.ports import AnomalyQuery, Service
+from txwatch.settings import Settings, current_settings
+from txwatch.supervise import StopRequest, work
+from txwatch.views.listing import as_line, as_table, explanation
+from txwatch.views.report import write_report
+from txwatch.workplace import open_workplace
+
+app = typer.Typer(
+    name="txwatch",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Watches a stream of payment transactions, says which behave unlike their own past, and why.",
+    epilog="Exit codes: 0 done, 1 a check failed or nothing was found by that id, 2 wrong usage, "
+    "3 wrong configuration, 4 unreadable input, 5 the store refuses, 6 an unusable snapshot.",
+)
+
+DEMO_SPEED = 20_000.0
+DEMO_WINDOW_SECONDS = 1800
+"""Length of the demo's traffic windows: at the demo's speed, minutes would be milliseconds."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+Report = Annotated[Path, typer.Option(help="Where to write the report.")]
+
+
+def main() -> None:
+    """Run the command line; the console script and `python -m txwatch` both come here."""
+    try:
+        app()
+    except TxwatchError as error:
+        sys.stderr.write(f"txwatch: {error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """Watches a stream of payment transactions, says which behave unlike their own past, and why."""
+    if version:
+        typer.echo(f"txwatch {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    duration: Annotated[float | None, typer.Option(min=1, help="Seconds; without it until Ctrl-C.")] = None,
+    report: Report = Path("report.html"),
+    seed: Annotated[int, typer.Option(help="Same seed, same world.")] = 1,
+    users: Annotated[int, typer.Option(min=10, help="People in the simulated world.")] = 2500,
+    speed: Annotated[float, typer.Option(min=1, help="How much faster than real time.")] = DEMO_SPEED,
+) -> None:
+    """Watch a simulated payment world go through the whole path, live, and write a report.
+
+    Example: txwatch demo --duration 60
+    """
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="txwatch-demo-") as home:
+        settings = msgspec.structs.replace(current_settings(), home=home, store="", ledger="", batch=500)
+        with open_workplace(settings, writer=True) as workplace:
+            source, truth = collector.cli.open_simulation(workplace, seed=seed, users=users, speed=speed)
+            with console.status("compiling the detectors (once a machine)"):
+                detector = detectors.cli.open_detector(workplace, window_seconds=DEMO_WINDOW_SECONDS)
+                detectors.cli.warm_up()
+            services: list[Service] = [collector.cli.open_collector(workplace, source), detector]
+            view = ScreenView(console) if console.is_terminal else PlainView()
+            stop = StopRequest()
+            watcher = Watcher("txwatch demo", services, workplace.ledger, workplace.clock, view)
+            deadline = Deadline(stop, workplace.clock, duration)
+            with view.live if isinstance(view, ScreenView) else nullcontext():
+                work(services, workplace.clock, stop=stop, observe=each(watcher, deadline))
+            found = workplace.store.anomalies(AnomalyQuery(limit=None))
+            until = max((anomaly.timestamp for anomaly in found), default=datetime.now(UTC))
+            figures = compare(found, *truth(until), until)
+            data = report_data(f"txwatch demo, world {seed}", workplace.store, workplace.clock, figures)
+            write_report(report, data)
+    print_figures(console, figures)
+    console.print(f"report: {report}")
+
+
+@app.command()
+def run(
+    inputs: collector.cli.Inputs = None,
+    mapping: collector.cli.Map = None,
+    default: collector.cli.Default = None,
+    schema: collector.cli.SchemaFile = None,
+    speed: collector.cli.Speed = 0.0,
+    alerts_file: Annotated[Path | None, typer.Option(help="Append alerts here as JSON lines.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="HOST:PORT for /metrics and /healthz.")] = None,
+    *,
+    once: collector.cli.Once = False,
+) -> None:
+    """Collect, detect and alert in one process, until stopped; goes on where it stopped.
+
+    Example: txwatch run payments.jsonl --once --alerts-file alerts.jsonl
+    """
+    settings = current_settings()
+    used = collector.cli.schema_of(settings, schema, mapping, default)
+    with open_workplace(settings, writer=True) as workplace:
+        source = collector.cli.open_source(workplace, inputs, used, speed)
+        services: list[Service] = [
+            collector.cli.open_collector(workplace, source),
+            detectors.cli.open_detector(workplace),
+            alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
+        ]
+        pulse = Pulse(services)
+        with _monitor(pulse, metrics):
+            work(services, workplace.clock, once=once, observe=pulse.beat)
+        for service in services:
+            typer.echo(f"{service.name}: {service.health().sentence}", err=True)
+
+
+@app.command()
+def score(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, globs, or - .")],
+    output: Annotated[Path, typer.Option(help=".jsonl (everything) or .parquet (scores).")],
+    mapping: collector.cli.Map = None,
+    default: collector.cli.Default = None,
+    schema: collector.cli.SchemaFile = None,
+    *,
+    csv: Annotated[bool, typer.Option("--csv", help="Standard input is CSV, not JSON Lines.")] = False,
+) -> None:
+    """Score files offline: one line for every transaction, in event-time order, from the past only.
+
+    Example: txwatch score payments.csv --output scores.jsonl --map user_id=customer --default currency=EUR
+    """
+    used = collector.cli.schema_of(current_settings(), schema, mapping, default)
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description} {task.completed:,.0f} transactions"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    rejections: dict[str, int] = {}
+
+    def say(sentence: str) -> None:
+        typer.echo(f"note: {sentence}", err=True)
+
+    with progress:
+        task = progress.add_task("scoring", total=None)
+
+        def frames() -> Iterator[pl.DataFrame]:
+            for rows, rejected in collector.cli.stream(inputs, used, notice=say, stdin_csv=csv):
+                for why, count in rejected.items():
+                    rejections[why] = rejections.get(why, 0) + count
+                yield rows
+                progress.advance(task, rows.height)
+
+        summary = detectors.cli.score_frames(frames(), output, current_settings())
+    typer.echo(f"{summary.transactions:,} transactions, {summary.anomalies:,} anomalies: {output}", err=True)
+    for why, count in sorted(rejections.items(), key=lambda item: -item[1])[:10]:
+        typer.echo(f"left out: {count:,} with {why}", err=True)
+
+
+@app.command("anomalies")
+def list_anomalies(
+    since: Annotated[datetime | None, typer.Option(help="From this event time (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Before this event time (UTC).")] = None,
+    severity: Annotated[str, typer.Option(help="At least low, medium, high or critical.")] = "low",
+    kind: Annotated[str | None, typer.Option("--type", help="amount, frequency, place, ...")] = None,
+    rule: Annotated[str | None, typer.Option(help="Id of a rule that hit.")] = None,
+    user: Annotated[str | None, typer.Option()] = None,
+    merchant: Annotated[str | None, typer.Option()] = None,
+    transaction: Annotated[str | None, typer.Option()] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List what was found, the newest first.
+
+    Example: txwatch anomalies --severity high --since 2026-03-01 --user u000123
+    """
+    try:
+        least = Severity.parse(severity)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    query = AnomalyQuery(
+        since=since and since.replace(tzinfo=UTC),
+        until=until and until.replace(tzinfo=UTC),
+        min_severity=least,
+        type=kind,
+        rule=rule,
+        user_id=user,
+        merchant_id=merchant,
+        transaction_id=transaction,
+        limit=limit,
+    )
+    with open_workplace(current_settings(), writer=False) as workplace:
+        found = workplace.store.anomalies(query)
+    console = Console()
+    if as_json:
+        for anomaly in found:
+            typer.echo(msgspec.json.encode(anomaly))
+    elif console.is_terminal:
+        console.print(as_table(found) if found else "nothing was found with these filters")
+    else:
+        for anomaly in found:
+            typer.echo(as_line(anomaly))
+
+
+@app.command()
+def explain(
+    anomaly_id: Annotated[str, typer.Argument(metavar="ANOMALY_ID", help="As `txwatch anomalies` shows it.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say everything that is known of one anomaly, with the numbers.
+
+    Example: txwatch explain 1f0c55a2e3b49d07
+    """
+    with open_workplace(current_settings(), writer=False) as workplace:
+        found: list[Anomaly] = workplace.store.anomalies(AnomalyQuery(anomaly_id=anomaly_id))
+    if not found:
+        typer.echo(f"txwatch: there is no anomaly {anomaly_id}; `txwatch anomalies` lists them", err=True)
+        raise typer.Exit(1)
+    typer.echo(msgspec.json.encode(found[0]) if as_json else explanation(found[0]))
+
+
+@app.command("doctor")
+def examine(*, as_json: AsJson = False) -> None:
+    """Check configuration, store, disk, clock and versions, and say what to do.
+
+    Exit code 1 if anything failed.  Example: txwatch doctor
+    """
+    settings = current_settings()
+    checks = [
+        *doctor.own_checks(settings),
+        lambda: _check_rules(settings),
+        lambda: _check_store(settings),
+    ]
+    findings = doctor.examine(checks)
+    for finding in findings:
+        if as_json:
+            typer.echo(msgspec.json.encode(finding))
+        else:
+            typer.echo(f"{finding.state:8} {finding.check:9} {finding.sentence}")
+            if finding.advice:
+                typer.echo(f"{'':18} -> {finding.advice}")
+    if not doctor.healthy(findings):
+        raise typer.Exit(1)
+
+
+def _check_rules(settings: Settings) -> doctor.Finding:
+    path, rules = detectors.cli.check_rules(settings)
+    return doctor.Finding(check="rules", state="ok", sentence=f"{path} is in order, {rules} rules")
+
+
+def _check_store(settings: Settings) -> doctor.Finding:
+    if not settings.home_path.exists():
+        return doctor.Finding(check="store", state="ok", sentence="nothing is stored yet")
+    with open_workplace(settings, writer=False) as workplace:
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in workplace.store.counts().items())
+        broken = workplace.ledger.verify()
+    if broken is not None:
+        return doctor.Finding(
+            check="store",
+            state="failed",
+            sentence=f"audit record {broken} was changed afterwards",
+            advice="compare with a backup of the ledger; everything before that record is sound",
+        )
+    return doctor.Finding(check="store", state="ok", sentence=f"{settings.store_url}: {counts}")
+
+
+@contextmanager
+def _monitor(pulse: Pulse, address: str | None) -> Iterator[None]:
+    if address is None:
+        yield
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"{address!r} is not of the form HOST:PORT")
+    server = MonitorServer(pulse, host, int(port))
+    try:
+        yield
+    finally:
+        server.close()
+
+
+for room in (collector.cli, detectors.cli, alerts.cli):
+    room.mount(app)
