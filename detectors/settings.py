@@ -107,15 +107,15 @@ class Forest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How evidence of different detectors is brought to one scale."""
 
-    prior: Positive = 9.0
+    prior: Positive = 9.25
     """Odds are even where normal behaviour would give as much evidence once in e^prior rows."""
-    times_chance: Positive = 1.5
+    times_chance: Positive = 2.0
     """A detector keeps its weight when it finds this many times what chance would."""
     rare: Positive = 6.5
     """Whether a detector finds anything is counted where rarity is beyond e^-rare."""
     gain: Positive = 5.0
     """Log odds lost for each e-fold that it finds less."""
-    lowest: float = -4.0
+    lowest: float = -3.0
     """Log odds that a detector can lose at most because it finds nothing in this stream."""
     highest: float = 0.0
     """Log odds that it can gain at most."""

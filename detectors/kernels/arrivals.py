@@ -39,7 +39,7 @@ SETTINGS_WIDTH: Final = 7
 
 _DAY_MS: Final = 86_400_000.0
 _HOUR_MS: Final = 3_600_000
-_ODDS_LIMIT: Final = 1e4
+ODDS_LIMIT: Final = 1e12
 
 
 @kernel
@@ -78,7 +78,7 @@ def arrival_evidence(
         everyone = (shared[TOTAL_EVENTS] + 1.0) / (shared[TOTAL_EXPOSURE] + 1.0)
         own = (settings[PRIOR_DAYS] * everyone + state[EVENTS]) / (settings[PRIOR_DAYS] + state[EXPOSURE])
         extra = 0.5 * settings[SURGE] * (own + everyone)
-        chance = burst_chance(state, days, extra * days, settings)
+        odds = faded_odds(state, days, extra * days, settings)
         rate[i] = own
         size[i] = state[EVENTS]
         out[i] = SILENT
@@ -86,15 +86,15 @@ def arrival_evidence(
         if event[i] > 0.0:
             hour = HOURS + (times[i] // _HOUR_MS) % 24
             usual = own * 24.0 * shared[hour] / shared[HOUR_SUM]
-            bad = min(log(chance) + log(extra / usual), LIMIT)
+            bad = min(log(odds) + log(extra / usual), LIMIT)
             more = event[i] * log((usual + extra) / usual)
-            state[ODDS] = min(chance / (1.0 - chance) * exp(min(more, 20.0)), _ODDS_LIMIT)
+            state[ODDS] = min(odds * exp(min(more, 20.0)), ODDS_LIMIT)
             _learn(state, shared, hour, 1.0 / (1.0 + exp(bad)) if ready else 1.0, first)
             if ready:
                 out[i] = bad
         else:
-            state[ODDS] = chance / (1.0 - chance)
-            if ready and settings[AFTERMATH] >= 0.0 and chance > 2.0 * settings[ONSET]:
+            state[ODDS] = odds
+            if ready and settings[AFTERMATH] >= 0.0 and odds > 2.0 * settings[ONSET]:
                 out[i] = log(state[ODDS]) - settings[AFTERMATH]
 
 
@@ -113,15 +113,14 @@ def pass_time(state: Floats, time: int, memory: float) -> float:
 
 
 @kernel
-def burst_chance(state: Floats, days: float, missed: float, settings: Floats) -> float:
-    """Return the chance of a burst right before this row.
+def faded_odds(state: Floats, days: float, missed: float, settings: Floats) -> float:
+    """Return the odds of a burst right before this row, never below its onset.
 
-    It fades over the days since the last row, and with every event that a burst would have brought in
+    They fade over the days since the last row, and with every event that a burst would have brought in
     them (`missed`) and that did not come.
     """
-    before = state[ODDS] / (1.0 + state[ODDS])
     kept = exp(-days / settings[MEMORY_DAYS] - min(missed, 50.0))
-    return float(max(before * kept, settings[ONSET]))
+    return float(max(state[ODDS] * kept, settings[ONSET]))
 
 
 @kernel

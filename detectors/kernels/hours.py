@@ -17,6 +17,7 @@ from detectors.kernels.arrivals import (
     HOURS,
     KNOWN,
     ODDS,
+    ODDS_LIMIT,
     PRIOR_DAYS,
     QUIET_PART,
     RATE_MEMORY_DAYS,
@@ -26,8 +27,8 @@ from detectors.kernels.arrivals import (
     TOTAL_EXPOSURE,
     TOTAL_SEEN,
     WARM_UP,
-    burst_chance,
     count_hour,
+    faded_odds,
     pass_time,
 )
 from detectors.kernels.compiled import kernel
@@ -40,7 +41,6 @@ QUIET_SHARE: Final = SETTINGS_WIDTH
 PRIOR_EVENTS: Final = SETTINGS_WIDTH + 1
 
 _HOUR_MS: Final = 3_600_000
-_ODDS_LIMIT: Final = 1e4
 
 
 @kernel
@@ -77,18 +77,18 @@ def hour_evidence(
         everyone = (shared[TOTAL_EVENTS] + 1.0) / (shared[TOTAL_EXPOSURE] + 1.0)
         own = (settings[PRIOR_DAYS] * everyone + state[EVENTS]) / (settings[PRIOR_DAYS] + state[EXPOSURE])
         extra = 0.5 * settings[SURGE] * (own + everyone)
-        chance = burst_chance(state, days, extra * days * _quiet_part(shared, settings), settings)
+        odds = faded_odds(state, days, extra * days * _quiet_part(shared, settings), settings)
         hour = (times[i] // _HOUR_MS) % 24
         profile = _profile(state, shared, hour, settings)
         share[i] = profile / 24.0
         size[i] = state[EVENTS]
         out[i] = SILENT
-        state[ODDS] = chance / (1.0 - chance)
+        state[ODDS] = odds
         weight = 1.0
         if profile < settings[QUIET_SHARE] and shared[TOTAL_SEEN] >= settings[WARM_UP]:
             usual = own * profile
-            out[i] = min(log(chance) + log(extra / usual), LIMIT)
-            state[ODDS] = min(state[ODDS] * (usual + extra) / usual, _ODDS_LIMIT)
+            out[i] = min(log(odds) + log(extra / usual), LIMIT)
+            state[ODDS] = min(odds * (usual + extra) / usual, ODDS_LIMIT)
             weight = 1.0 / (1.0 + exp(out[i]))
         _learn(state, shared, hour, weight, first)
 

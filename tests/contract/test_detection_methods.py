@@ -1,0 +1,188 @@
+"""The check-list that every detection method passes."""
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from detectors.features import FeatureState
+from detectors.kernels.tail import SILENT
+from detectors.method import Evidence, Found, level_word
+from detectors.methods import METHODS
+from detectors.rows import RowsBuilder
+from detectors.settings import DetectionSettings, Forest
+from detectors.testing import complete, stream
+from txwatch.columns import TRANSACTION
+
+SETTINGS = DetectionSettings(forest=Forest(warm_up=1000))
+COUNT = 3000
+
+
+@pytest.fixture(params=METHODS, ids=lambda method: method.name)
+def method_type(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def ordinary():
+    return stream(COUNT)
+
+
+def score(method_type, frame: pl.DataFrame, micro_batch: int = 500) -> tuple[object, Evidence, list]:
+    """Run one method over the frame; the forest also gets what the others said."""
+    builder, features = RowsBuilder(SETTINGS), FeatureState({"user_amount_z"})
+    method = method_type(SETTINGS)
+    others = [other(SETTINGS) for other in METHODS[:-1]] if method_type.name == "forest" else []
+    parts = []
+    for batch in frame.iter_slices(micro_batch):
+        rows = builder.build(batch)
+        features.step(rows)
+        so_far: list[Evidence] = []
+        for other in others:
+            so_far.append(other.score(rows, so_far))
+        parts.append(method.score(rows, so_far))
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in Evidence.__struct_fields__
+    }
+    return method, Evidence(**joined), parts
+
+
+def spiked(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Append to the stream what is strange in every way at once: the rows of one user at one merchant."""
+    last = frame.tail(1)
+    home = frame.filter(pl.col("user_id") == last["user_id"][0])
+    row = last.to_dicts()[0]
+    strange = [
+        row
+        | {
+            "transaction_id": f"spike{n}",
+            "timestamp": row["timestamp"].replace(hour=3, minute=n) + np.timedelta64(2, "D").item(),
+            "merchant_id": "m0",
+            "amount": 40.0 * home["amount"].max(),
+            "status": "declined" if n < 6 else "approved",
+            "country": "BR",
+            "lat": -20.0 - 8.0 * (n % 2),
+            "lon": -45.0,
+        }
+        for n in range(12)
+    ]
+    return pl.concat([frame, complete(pl.DataFrame(strange))]), frame.height
+
+
+def test_scoring_twice_gives_the_same(method_type, ordinary):
+    _, first, _ = score(method_type, ordinary)
+    _, second, _ = score(method_type, ordinary)
+
+    for name in Evidence.__struct_fields__:
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_batch_cuts_change_nothing(method_type, ordinary):
+    _, whole, _ = score(method_type, ordinary, micro_batch=COUNT)
+    _, cut, _ = score(method_type, ordinary, micro_batch=37)
+
+    for name in Evidence.__struct_fields__:
+        np.testing.assert_array_equal(getattr(whole, name), getattr(cut, name), err_msg=name)
+
+
+def test_the_input_stays_as_it_was(method_type, ordinary):
+    before = ordinary.clone()
+
+    score(method_type, ordinary)
+
+    assert ordinary.equals(before)
+
+
+@pytest.mark.parametrize("count", [1, 2, 50])
+def test_too_little_history_gives_neither_an_exception_nor_confidence(method_type, ordinary, count):
+    _, evidence, _ = score(method_type, ordinary[:count])
+
+    assert (evidence.log_odds <= 0.0).all()
+
+
+def test_a_constant_history_has_a_defined_outcome(method_type):
+    """The same amount at the same place every time gives finite evidence, and no alarm."""
+    frame = stream(COUNT).with_columns(amount=pl.lit(10.0), lat=pl.lit(48.0), lon=pl.lit(9.0))
+
+    _, evidence, _ = score(method_type, frame)
+
+    assert np.isfinite(evidence.log_odds).all()
+    if method_type.type in {"amount", "place"}:
+        assert (evidence.log_odds < 0.0).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["channel", "country", "lat", "lon", "device_id", "card_id", "merchant_category"]
+)
+def test_missing_values_are_no_evidence(method_type, ordinary, name):
+    _, evidence, _ = score(method_type, ordinary.with_columns(pl.lit(None, TRANSACTION[name]).alias(name)))
+
+    assert np.isfinite(evidence.log_odds).all()
+
+
+def test_a_place_method_is_silent_without_places(method_type, ordinary):
+    bare = ordinary.with_columns(
+        *(pl.lit(None, TRANSACTION[name]).alias(name) for name in ("lat", "lon", "country"))
+    )
+
+    _, evidence, _ = score(method_type, bare)
+
+    if method_type.type == "place":
+        assert (evidence.log_odds == SILENT).all()
+
+
+def test_amounts_that_are_no_number_are_silent(method_type, ordinary):
+    """The schema refuses NaN; should one come all the same, it neither counts nor spoils a baseline."""
+    spoilt = ordinary.with_columns(
+        amount=pl.when(pl.int_range(pl.len()) % 9 == 0).then(np.nan).otherwise("amount")
+    )
+
+    _, evidence, _ = score(method_type, spoilt)
+
+    assert np.isfinite(evidence.log_odds).all()
+
+
+def test_a_planted_spike_ranks_first(method_type, ordinary):
+    frame, start = spiked(ordinary)
+
+    _, evidence, _ = score(method_type, frame)
+
+    assert np.argmax(evidence.log_odds) >= start
+
+
+def test_a_spike_after_a_constant_history_is_not_silent():
+    """No spread is no reason to say nothing: the classic silent zero."""
+    frame, start = spiked(stream(COUNT).with_columns(amount=pl.lit(10.0)))
+
+    _, evidence, _ = score(METHODS[0], frame)
+
+    assert evidence.log_odds[start + 6] > 0.0
+
+
+def test_a_reason_has_observed_and_expected(method_type, ordinary):
+    frame, _ = spiked(ordinary)
+    method, evidence, _ = score(method_type, frame)
+    i = int(np.argmax(evidence.log_odds))
+
+    found = Found(
+        observed=float(evidence.observed[i]),
+        expected=float(evidence.expected[i]),
+        size=int(evidence.size[i]),
+        level=level_word(int(evidence.level[i])),
+        currency="EUR",
+        row=frame.row(i, named=True),
+    )
+    sentence = method.sentence(found)
+
+    assert np.isfinite([found.observed, found.expected]).all()
+    assert any(character.isdigit() for character in sentence)
+    assert "nan" not in sentence
+    assert msgspec.json.encode(sentence)
+
+
+def test_every_method_says_what_it_sees_and_when_it_is_blind(method_type):
+    text = method_type.__doc__
+
+    assert "Sees:" in text
+    assert "Blind:" in text
+    assert "From:" in text
