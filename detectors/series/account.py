@@ -5,7 +5,6 @@ from datetime import datetime
 
 import msgspec
 
-from detectors.series.grade import log_odds
 from txwatch.model import AnomalyType, Reason
 
 SILENT_SHARE = 0.05
@@ -67,7 +66,7 @@ def reason(found: Sum) -> Reason:
             "to": found.end.isoformat(),
             "low": round(low, 3),
             "high": round(high, 3),
-            "log_odds": round(log_odds(found.evidence), 3),
+            "evidence": round(found.evidence, 3),
         },
     )
 

@@ -22,16 +22,20 @@ MILLISECONDS_FROM = 1e11
 """Epoch numbers from here on are milliseconds (the year 5138 in seconds, 1973 in milliseconds)."""
 
 
+QUIET_ROWS = 30
 LATEST_MS = 253_402_300_800_000
 """The year 10000."""
 
 
 class SeriesSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What `score_series` did: rows read, values missing, rows above the recommended threshold."""
+    """What `score_series` did: rows read, values missing, and alarms at the recommended threshold.
+
+    An alarm is a score that reaches the threshold after at least thirty rows below it.
+    """
 
     rows: int
     missing: int
-    above: int
+    alarms: int
     threshold: float
     interval_seconds: float
 
@@ -64,7 +68,7 @@ def score_series(input: Path, output: Path, settings: ScorerSettings | None = No
     return SeriesSummary(
         rows=len(scores),
         missing=int(np.isnan(table.numbers).sum()),
-        above=int((scores >= threshold).sum()),
+        alarms=_alarms(scores, threshold),
         threshold=threshold,
         interval_seconds=scorer.interval_seconds,
     )
@@ -78,6 +82,11 @@ def score_frame(frame: pl.DataFrame, settings: ScorerSettings | None = None) -> 
     return pl.DataFrame(
         {name: SeriesScorer(settings).step(times, values).score for name, values in columns.items()}
     )
+
+
+def _alarms(scores: Floats, threshold: float) -> int:
+    rows = np.flatnonzero(scores >= threshold)
+    return int((np.diff(rows, prepend=-QUIET_ROWS - 1) > QUIET_ROWS).sum())
 
 
 def _read(path: Path) -> _Table:

@@ -8,11 +8,11 @@ import numpy as np
 from detectors.series.method import Times
 from txwatch.errors import SnapshotError
 
-NEEDED = 16
+NEEDED = 64
 
 
 class Sampling:
-    """The median of the first sixteen steps forward in time, unless it is given.
+    """The median of the first 64 steps forward in time, unless it is given.
 
     Args:
         seconds: the interval, where it is known beforehand.

@@ -36,11 +36,12 @@ class ScorerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a series is scored.
 
     `interval_seconds` is the time between rows; None: the median of the first differences.  `zone` is
-    the place whose clock the season follows.
+    the place whose clock the season follows.  `off` names methods that stay silent.
     """
 
     interval_seconds: float | None = None
     zone: str = "UTC"
+    off: tuple[str, ...] = ()
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +72,7 @@ class SeriesScorer:
     def __init__(self, settings: ScorerSettings | None = None) -> None:
         self._settings = settings or ScorerSettings()
         self._sampling = Sampling(self._settings.interval_seconds)
-        self._methods = methods()
+        self._methods = tuple(method for method in methods() if method.name not in self._settings.off)
         self._calibrations = tuple(Calibration() for _ in self._methods)
         self._profile: Profile | None = None
         self._band = Band()
@@ -140,7 +141,7 @@ class SeriesScorer:
             evidences.append(np.nan_to_num(found["evidence"]))
             seasonal = np.array([found["expected"], found["low"], found["high"]])
             bands = np.where(np.isnan(seasonal), bands, seasonal)
-        evidence = joined(np.array(evidences))
+        evidence = joined(np.array(evidences).reshape(len(evidences), len(values)))
         passed = score(self._emission.step(evidence))
         self._settle()
         return Scored(score=passed, evidence=evidence, expected=bands[0], low=bands[1], high=bands[2])
@@ -148,8 +149,9 @@ class SeriesScorer:
     def _settle(self) -> None:
         """Once the sampling interval is known, a fine series gets its profile and a shorter rest."""
         if self._sampling.known and self._profile is None and self._sampling.seconds <= FINE_SECONDS:
-            self._profile = Profile(self._sampling.seconds)
             self._emission.longest = FINE_REST
+            if Profile.name not in self._settings.off:
+                self._profile = Profile(self._sampling.seconds)
 
 
 def _nothing(rows: int) -> Scored:

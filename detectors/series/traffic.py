@@ -12,13 +12,14 @@ import polars as pl
 from detectors.series.account import Sum, reason
 from detectors.series.bank import ProfileBank
 from detectors.series.events import Events, Raised
-from detectors.series.grade import hundred, hundreds, log_odds
+from detectors.series.grade import hundreds, log_odds, steps
 from detectors.series.local_time import local_ms
 from detectors.series.method import Floats, Records
 from detectors.series.stl import StlBands
-from detectors.series.thresholds import EVIDENCE_THRESHOLD, LEVEL_STEPS
+from detectors.series.thresholds import EVIDENCE_THRESHOLD
 from detectors.series.watched import METRICS, Watched
 from detectors.series.windows import OpenWindows, Totals
+from detectors.settings import Severities
 from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly, AnomalyType, Severity, series_anomaly_id
 from txwatch.ports import SeriesPoint
@@ -56,6 +57,7 @@ class TrafficSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     least_transactions: int = 30
     zone: str = "UTC"
     rates: dict[str, float] = {}
+    severity: Severities = Severities()
 
 
 class TrafficWatch:
@@ -80,7 +82,7 @@ class TrafficWatch:
         self._watched = Watched(caps, period, s.least_transactions)
         self._bank = ProfileBank(s.window_seconds)
         self._bands = StlBands()
-        self._events = Events(s.threshold, rest, LEVEL_STEPS)
+        self._events = Events(s.threshold, rest, steps(s.severity))
         self._parts: tuple[Part, ...] = (
             self._windows,
             self._watched,
@@ -192,7 +194,7 @@ class TrafficWatch:
     def _anomaly(self, window: int, event: Raised, found: Records, now: datetime | None) -> Anomaly:
         name, key = self._watched.names[event.series], self._watched.keys[event.series]
         opened, end = self._start(event.opened), self._start(window + 1)
-        evidence = float(found["evidence"][event.series])
+        evidence = found["evidence"][event.series]
         about = reason(self._sum(event.series, window, found[event.series]))
         named = {f"{key[0]}_id" if key[0] == "merchant" else key[0]: key[1]}
         return Anomaly(
@@ -202,7 +204,7 @@ class TrafficWatch:
             timestamp=opened,
             detected_at=now or end,
             severity=Severity(event.level + 1),
-            score=hundred(evidence),
+            score=float(hundreds(evidence)),
             reasons=(about,),
             entity_kind=key[0],
             entity_id=key[1] or "all",
@@ -210,7 +212,7 @@ class TrafficWatch:
             sequence=event.series,
             series=name,
             window_end=end,
-            detectors={"profile": log_odds(evidence)},
+            detectors={"profile": float(log_odds(evidence))},
             merchant_id=named.get("merchant_id"),
             channel=named.get("channel"),
             country=named.get("country"),

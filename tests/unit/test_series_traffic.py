@@ -284,7 +284,7 @@ def test_the_busiest_are_watched_for_good():
     for window in range(10, 31):
         choice.note(window, {("merchant", "new"): (100, 0, 0, 0)})
 
-    assert [key for key in dict.fromkeys(choice.keys)] == [
+    assert list(dict.fromkeys(choice.keys)) == [
         ("all", ""),
         ("merchant", "m4"),
         ("merchant", "m3"),
