@@ -21,7 +21,7 @@ from detectors.rules.kernels import (
     slide_since,
     slide_totals,
 )
-from detectors.rules.roster import NO_ENTITY, Id, Roster, grown
+from detectors.rules.roster import NO_ENTITY, Ids, Roster, grown
 from detectors.rules.windowing import BUCKETS, bucket_ms, slots
 from detectors.types import Flags, Floats, Rows32, Times
 
@@ -198,16 +198,13 @@ class Windows:
                     ring.keep(stay)
 
 
-def _ids(
-    by: tuple[str, ...], frame: pl.DataFrame, rows: Mapping[str, Rows32], part: slice
-) -> Sequence[Id | None]:
+def _ids(by: tuple[str, ...], frame: pl.DataFrame, rows: Mapping[str, Rows32], part: slice) -> Ids:
     if len(by) == 1:
-        return frame[by[0]].to_list()
+        return frame[by[0]]
     if all(name in rows for name in by):
         first, second = (rows[name][part].astype(np.int64) for name in by)
-        pairs: list[int] = (first << 32 | second).tolist()
-        return pairs if min(pairs, default=0) >= 0 else [None if pair < 0 else pair for pair in pairs]
-    return frame.select(pl.concat_str(*by, separator="\0")).to_series().to_list()
+        return first << 32 | second
+    return frame.select(pl.concat_str(*by, separator="\0")).to_series()
 
 
 def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
