@@ -88,17 +88,16 @@ def stretch_evidence(
     """
     for i in range(values.size):
         out[i] = SILENT
-        value = values[i]
-        if not value > 0.0:
+        if not values[i] > 0.0:
             continue
         state = states[entity[i]]
         peers = segments[max(segment[i], 0)]
         everyone = groups[group[i]]
         level[i] = _level(state, peers, segment[i], settings)
-        expected[i] = _expectation(state, peers, everyone, segment[i], value, settings)
+        expected[i] = _expectation(state, peers, everyone, segment[i], values[i], settings)
         size[i] = state[COUNT]
         cell = group[i] * LEVELS + _history(state[COUNT])
-        x = log(value / expected[i])
+        x = log(values[i] / expected[i])
         ratio = min(_look_up(tables[cell], x), settings[ROW_LIMIT])
         bad = _filter(state, times[i], ratio, settings)
         ready = fits[cell, SEEN] >= settings[WARM_UP]
@@ -106,7 +105,7 @@ def stretch_evidence(
             out[i] = bad
         if learn[i] > 0.0:
             weight = 1.0 / (1.0 + exp(bad)) if ready else 1.0
-            _learn_means(state, peers, everyone, segment[i], value, expected[i], weight, settings[KEEP])
+            _learn_means(state, peers, everyone, segment[i], values[i], expected[i], weight, settings[KEEP])
             _learn_ratio(x, weight, counts[cell], fits[cell], tables[cell], settings)
 
 
