@@ -59,7 +59,7 @@ class Rows:
 def purchases(
     world: World, seconds: Floats, user: Ints, merchant: Ints, amount: Floats, episode: int = NO_EPISODE
 ) -> Rows:
-    """Return approved purchases at the merchants' own places, with the users' own cards and devices."""
+    """Return approved purchases with the users' own cards and devices: at the shop, or online at home."""
     count = len(seconds)
     place = world.shop_place[merchant]
     online = world.online[merchant]
@@ -69,7 +69,7 @@ def purchases(
         merchant=merchant,
         amount=amount,
         status=np.full(count, APPROVED),
-        place=world.shop_city[merchant],
+        place=np.where(online, world.home_city[user], world.shop_city[merchant]),
         lat=np.where(online, np.nan, place[:, 0]),
         lon=np.where(online, np.nan, place[:, 1]),
         device=np.full(count, OWN),
