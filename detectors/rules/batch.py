@@ -62,8 +62,13 @@ class Batch:
             return np.where(rows < 0, np.nan, rows)
         if self._frame[name].null_count() == len(self):
             return np.full(len(self), np.nan)
-        codes = (np.nan if text is None else crc32(text.encode()) for text in self.texts(name))
-        return np.fromiter(codes, np.float64, count=len(self))
+        known = [text for text in self.texts(name) if text is not None]
+        codes = np.fromiter(map(crc32, map(str.encode, known)), np.float64, count=len(known))
+        if len(known) == len(self):
+            return codes
+        sparse = np.full(len(self), np.nan)
+        sparse[self._frame[name].is_not_null().to_numpy()] = codes
+        return sparse
 
     def flag(self, name: str, *, wanted: bool) -> Flags:
         """Return where a flag column is `wanted`; neither where it is null."""

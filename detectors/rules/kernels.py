@@ -224,7 +224,9 @@ def note_activity(times: Times, entity: Rows32, active: Times) -> None:
 
 
 @kernel
-def find_rows(keys: Times, present: Flags, table: Rows32, known: Times, count: int, rows: Rows32) -> int:
+def find_rows(
+    keys: Times, present: Flags, table: Rows32, known: Times, count: int, rows: Rows32, first: Times
+) -> int:
     """Look keys up in an open hash table, giving new ones the next rows.
 
     Args:
@@ -234,11 +236,13 @@ def find_rows(keys: Times, present: Flags, table: Rows32, known: Times, count: i
         known: shape (room,); key by row; updated.
         count: how many rows are given out.
         rows: shape (n,); written.
+        first: shape (n,); where each new row was first seen, written from the front.
 
     Returns:
         How many rows are given out now.
     """
     mask = table.size - 1
+    before = count
     for i in range(keys.size):
         rows[i] = -1
         if present[i]:
@@ -248,6 +252,7 @@ def find_rows(keys: Times, present: Flags, table: Rows32, known: Times, count: i
             if table[slot] < 0:
                 known[count] = keys[i]
                 table[slot] = count
+                first[count - before] = i
                 count += 1
             rows[i] = table[slot]
     return count

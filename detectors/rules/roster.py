@@ -48,11 +48,12 @@ class Roster:
         keys, present = _keys(ids)
         self._make_room(self._count + len(keys))
         rows = np.empty(len(keys), np.int32)
+        first = np.empty(len(keys), np.int64)
         before = self._count
-        self._count = find_rows(keys, present, self._table, self._keys, before, rows)
+        self._count = find_rows(keys, present, self._table, self._keys, before, rows, first)
         if isinstance(ids, pl.Series) and self._count > before:
-            new = np.flatnonzero(rows >= before)
-            self._texts += ids.gather(new[np.unique(rows[new], return_index=True)[1]]).to_list()
+            texts = ids.to_list()
+            self._texts += [texts[i] for i in first[: self._count - before]]
         note_activity(times, rows, self._active)
         return rows
 
@@ -94,7 +95,8 @@ class Roster:
         self._table[:] = NO_ENTITY
         keys = self._keys[: self._count].copy()
         everyone = np.ones(keys.size, np.bool_)
-        find_rows(keys, everyone, self._table, self._keys, 0, np.empty(keys.size, np.int32))
+        rows, first = np.empty(keys.size, np.int32), np.empty(keys.size, np.int64)
+        find_rows(keys, everyone, self._table, self._keys, 0, rows, first)
 
 
 def grown(array: npt.NDArray[Number], rows: int, fill: float) -> npt.NDArray[Number]:
