@@ -82,13 +82,14 @@ class FeatureState:
         each = np.ones(len(rows))
         add = {"user_sum_1d": np.where(np.isfinite(rows.amount), rows.amount, 0.0) * rows.approved}
         add |= {"user_declined_1h": rows.declined, "merchant_declined_1h": rows.declined}
+        slots = {width: rows.times // width for width in (_MINUTE, 5 * _MINUTE, _HOUR)}
         for kind, windows in (("user", _USER_WINDOWS), ("merchant", _MERCHANT_WINDOWS)):
             entity = rows.user if kind == "user" else rows.merchant
             for name, (_, width) in windows.items():
                 state = self.states[kind]
                 out = np.empty(len(rows))
                 added = add.get(name, each)
-                window_totals(rows.times, entity, added, state[name], state[f"{name}.newest"], width, out)
+                window_totals(slots[width], entity, added, state[name], state[f"{name}.newest"], out)
                 rows.features[name] = out
         declined, attempts = rows.features["merchant_declined_1h"], rows.features["merchant_count_1h"]
         rows.features["merchant_declined_share_1h"] = declined / np.maximum(attempts, 1.0)

@@ -1,7 +1,7 @@
 """An isolation forest that is refitted from a kept sample as the stream goes on.
 
 A fit takes place once when `warm_up` rows have been seen, then at the first row of an event-time day:
-after a day, two days, three, and so on up to every `refit_days`.  It is always made from rows before
+after a day, two days, four, and so on up to every `refit_days`.  It is always made from rows before
 it: the same stream gives the same forests wherever batches are cut.
 """
 
@@ -72,7 +72,7 @@ class Isolation:
             clock[_STRIDE] = max(1, clock[_DAY_ROWS] // self._settings.rows_per_day)
             clock[_DAY_ROWS] = 0
             clock[_DAY] = day
-        rested = day - clock[_FITTED] >= min(clock[_FITS], self._settings.refit_days)
+        rested = day - clock[_FITTED] >= min(1 << max(clock[_FITS] - 1, 0), self._settings.refit_days)
         is_due = (is_new_day and rested) or clock[_SEEN] == self._settings.warm_up
         if is_due and clock[_SEEN] >= self._settings.warm_up and clock[_KEPT] >= _LEAVES:
             self._fit()

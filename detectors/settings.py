@@ -96,7 +96,7 @@ class Forest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Rows kept to train on; what other detectors suspect is left out."""
     rows_per_day: Count = 2048
     """Rows kept each day, evenly."""
-    refit_days: Count = 7
+    refit_days: Count = 14
     """Days between fits, once the first few have been made at shorter intervals."""
     even_at: Positive = 9.0
     gain: Positive = 1.0

@@ -8,48 +8,44 @@ from detectors.types import Floats, Rows32, Times
 
 @kernel
 def window_totals(
-    times: Times,
-    entity: Rows32,
-    add: Floats,
-    buckets: Floats,
-    latest: Times,
-    width: int,
-    out: Floats,
+    slots: Times, entity: Rows32, add: Floats, buckets: Floats, latest: Times, out: Floats
 ) -> None:
     """Add each row to its entity's window and return the window's total, this row included.
 
     Args:
-        times: shape (n,); milliseconds.
+        slots: shape (n,); number of the row's bucket: event time over the buckets' length.
         entity: shape (n,).
         add: shape (n,); what the row adds.
-        buckets: shape (entities, 1 + slots); the window's total, then by bucket, a ring; updated.
+        buckets: shape (entities, 1 + buckets of a window); the window's total, then by bucket, a ring;
+            updated.
         latest: shape (entities,); the newest bucket's number, 0 before any; updated.
-        width: milliseconds of a bucket; the window is `slots` buckets.
         out: shape (n,); total over the window that ends with the newest bucket.
     """
-    for i in range(times.size):
+    held = buckets.shape[1] - 1
+    for i in range(slots.size):
         ring = buckets[entity[i]]
-        slot = times[i] // width
+        slot = slots[i]
         if slot > latest[entity[i]]:
-            _expire(ring, latest[entity[i]], slot)
+            _expire(ring, held, latest[entity[i]], slot)
             latest[entity[i]] = slot
-        slots = ring.size - 1
-        if slot > latest[entity[i]] - slots:
-            ring[1 + slot % slots] += add[i]
+        if slot > latest[entity[i]] - held:
+            ring[1 + slot % held] += add[i]
             ring[0] += add[i]
         out[i] = ring[0]
 
 
 @kernel
-def _expire(ring: Floats, newest: int, slot: int) -> None:
+def _expire(ring: Floats, held: int, newest: int, slot: int) -> None:
     """Empty the buckets that the window has passed; an empty window forgets rounding errors too."""
-    slots = ring.size - 1
-    if slot - newest >= slots:
-        ring[:] = 0.0
+    if slot - newest >= held:
+        if ring[0] != 0.0:
+            ring[:] = 0.0
         return
-    for passed in range(newest + 1, slot + 1):
-        ring[0] -= ring[1 + passed % slots]
-        ring[1 + passed % slots] = 0.0
+    place = newest % held
+    for _ in range(slot - newest):
+        place = place + 1 if place + 1 < held else 0
+        ring[0] -= ring[1 + place]
+        ring[1 + place] = 0.0
 
 
 @kernel
