@@ -140,10 +140,11 @@ def _advance_rows(state: Records, local_ms: Times, values: Floats, out: Records)
 def advance_series(
     state: Records, local_ms: int, values: Floats, exposures: Floats, largest: Floats, out: Records
 ) -> None:
-    """Many series, one row each; a series whose value is nan has no row."""
+    """Many series, one row each; nan is an empty row: nothing to judge, nothing to learn, no gap."""
     for i in range(len(values)):
         if np.isnan(values[i]):
             _be_silent(out[i])
+            _pass_by(state[i], local_ms)
         else:
             advance(state[i], local_ms, values[i], exposures[i], largest[i], out[i])
 
@@ -178,6 +179,14 @@ def _be_silent(out: Any) -> None:
     out.expected = np.nan
     out.low = np.nan
     out.high = np.nan
+
+
+@kernel
+def _pass_by(s: Record, local_ms: int) -> None:
+    """Let the windows move on over an empty row."""
+    s.last_ms = local_ms
+    if s.awake:
+        _add(s, 0.0, 0.0, 0.0, 0.0)
 
 
 @kernel
@@ -278,7 +287,7 @@ def _signed_root(seen: float, due: float, variance: float) -> float:
 @kernel
 def _learn_median(s: Record, k: int, size: float) -> None:
     """A step up when above and down when below: the running median, robust against any event."""
-    step = max(2.0 / (s.rows + 20.0 - s.rows_per_day), 1.0 / MEDIAN_MEMORY)
+    step = max(2.0 / max(s.rows + 20.0 - s.rows_per_day, 20.0), 1.0 / MEDIAN_MEMORY)
     s.median[k] *= math.exp(step if size > s.median[k] else -step)
 
 

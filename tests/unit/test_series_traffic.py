@@ -190,6 +190,39 @@ def test_nothing_is_said_in_the_first_day(quiet):
     assert {(p.expected, p.score) for p in first} == {(None, None)}
 
 
+def test_a_share_is_watched_though_many_windows_are_empty():
+    """Declined payments of a merchant with one payment in two windows: a wave of them is found."""
+
+    def quiet(keep, minute, merchant, draw):
+        return np.where((merchant != 7) & (draw.random(len(keep)) < 0.9), 0, keep)
+
+    batch = traffic(change=quiet)
+    wave = (pl.col("merchant_id") == "m7") & pl.col("timestamp").is_between(
+        at(EVENT_DAY, 10), at(EVENT_DAY, 16)
+    )
+    declined = pl.when(wave).then(pl.lit("declined")).otherwise(pl.col("status"))
+
+    _, points, anomalies = watched(batch.with_columns(status=declined))
+
+    shares = [p for p in points if p.series == "declined/merchant/m7"]
+    assert len(shares) < 0.9 * DAYS * 288
+    assert any(a.series == "declined/merchant/m7" and a.timestamp >= at(EVENT_DAY, 10) for a in anomalies)
+
+
+@pytest.mark.parametrize("seconds", [60, 900, 3600])
+def test_windows_of_any_length_work(seconds):
+    """An hour in which everything comes three times is found in windows of a minute as of an hour."""
+
+    def crowd(keep, minute, merchant, draw):
+        return np.where(during(14, 60)(minute), 3, keep)
+
+    _, _, anomalies = watched(traffic(change=crowd), TrafficSettings(window_seconds=seconds, merchants=0))
+
+    found = [a for a in anomalies if a.series == "count/all" and a.timestamp >= at(EVENT_DAY, 14)]
+    assert found
+    assert found[0].timestamp <= at(EVENT_DAY, 14, 10)
+
+
 def test_empty_windows_count_as_zero():
     """An hour without any transaction is twelve windows of zero, and strange."""
 
