@@ -5,29 +5,35 @@ lists, wrong kinds, repeated ids.  The checks below find what is valid and still
 function from a draft to problems, with its line in `CHECKS`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 from detectors.rules.bounds import conjuncts, possible
 from detectors.rules.domains import known_values
 from detectors.rules.draft import Draft, draft
 from detectors.rules.examples import run_examples
 from detectors.rules.rule import Rule
+from detectors.settings import DetectionSettings, Severities
 from txwatch.problems import WARNING, Problem
-from txwatch.rulesfile import RulesDocument, examine, read_bytes
+from txwatch.rulesfile import examine, read_bytes
+from txwatch.sections import section_faults
 
 Check = Callable[[Draft], Iterator[Problem]]
-SectionCheck = Callable[[RulesDocument], Sequence[Problem]]
-"""Checks a section that another part of the product uses: `detectors`, `alerts`, ..."""
+Sections = Mapping[str, Any]
+"""The types of sections that rules are not made of."""
+
+ROOM_SECTIONS: Sections = {"detectors": DetectionSettings, "severity": Severities}
+"""Those of this room; the command line adds those of the others."""
 
 
-def check_file(path: Path, sections: Sequence[SectionCheck] = ()) -> list[Problem]:
+def check_file(path: Path, sections: Sections = ROOM_SECTIONS) -> list[Problem]:
     """Return all problems of a file, in the order of its lines; raises InputError when it cannot be read."""
     return check_bytes(read_bytes(path), str(path), sections)
 
 
-def check_bytes(content: bytes, file: str, sections: Sequence[SectionCheck] = ()) -> list[Problem]:
+def check_bytes(content: bytes, file: str, sections: Sections = ROOM_SECTIONS) -> list[Problem]:
     """Return all problems of a file's content; files of lists are looked for beside `file`."""
     document, problems = examine(content, file)
     if document is None:
@@ -36,8 +42,9 @@ def check_bytes(content: bytes, file: str, sections: Sequence[SectionCheck] = ()
     found = list(drafted.problems)
     for check in CHECKS:
         found += check(drafted)
-    for section in sections:
-        found += section(document)
+    for name, kind in sections.items():
+        if document.section(name) is not None:
+            found += section_faults(document, (name,), document.section(name), kind)
     return sorted(set(found))
 
 

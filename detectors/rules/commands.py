@@ -2,47 +2,49 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
 
 from detectors.published import PUBLISHED
-from detectors.rules.check import SectionCheck, check_bytes
+from detectors.rules.check import ROOM_SECTIONS, Sections, check_bytes
 from detectors.rules.schema import json_schema
 from txwatch.problems import Problem, errors, render
 from txwatch.rulesfile import read_bytes
+from txwatch.settings import current_settings
+from txwatch.shipped import rules_path
 
 REFUSED = 3
 """Exit code of a file with errors, or, with --strict, with warnings: that of a wrong configuration."""
 
-File = Annotated[Path, typer.Argument(help="The rules file.", metavar="[FILE]")]
+File = Annotated[
+    Path | None, typer.Argument(help="The rules file; else the one that the settings name.", metavar="FILE")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")]
 
 
 def mount(
     app: typer.Typer,
-    checks: Sequence[SectionCheck] = (),
-    sections: Mapping[str, Any] | None = None,
+    sections: Sections | None = None,
 ) -> None:
-    """Add the group `rules` to the command line.
-
-    `checks` and the types `sections` belong to the sections that other parts of the product use.
-    """
+    """Add the group `rules` to the command line; `sections` are the types of other rooms' sections."""
+    known = {**ROOM_SECTIONS, **(sections or {})}
     group = typer.Typer(help="Check rules.yaml, and describe what may stand in it.", no_args_is_help=True)
 
     @group.command("check")
-    def _check(file: File = Path("rules.yaml"), *, as_json: AsJson = False, strict: Strict = False) -> None:
+    def _check(file: File = None, *, as_json: AsJson = False, strict: Strict = False) -> None:
         """Show everything that is wrong with a rules file, and run the examples that its rules carry.
 
         Exit code 0: usable; 3: not usable (with --strict: or a warning).
 
         Example: txwatch rules check rules.yaml
         """
-        raise typer.Exit(show_problems(file, checks, as_json=as_json, strict=strict))
+        path = file or rules_path(current_settings())
+        raise typer.Exit(show_problems(path, known, as_json=as_json, strict=strict))
 
     @group.command("schema")
     def _schema() -> None:
@@ -50,7 +52,7 @@ def mount(
 
         Example: txwatch rules schema > rules.schema.json
         """
-        sys.stdout.write(json.dumps(json_schema(sections), indent=2) + "\n")
+        sys.stdout.write(json.dumps(json_schema(known), indent=2) + "\n")
 
     @group.command("columns")
     def _columns(*, as_json: AsJson = False) -> None:
@@ -63,10 +65,10 @@ def mount(
     app.add_typer(group, name="rules")
 
 
-def show_problems(file: Path, checks: Sequence[SectionCheck], *, as_json: bool, strict: bool) -> int:
+def show_problems(file: Path, sections: Sections, *, as_json: bool, strict: bool) -> int:
     """Print all problems of a file and return the exit code."""
     content = read_bytes(file)
-    problems = check_bytes(content, str(file), checks)
+    problems = check_bytes(content, str(file), sections)
     refused = bool(problems) if strict else bool(errors(problems))
     if as_json:
         body = {"file": str(file), "usable": not errors(problems), "problems": msgspec.to_builtins(problems)}

@@ -184,7 +184,7 @@ class Windows:
     ) -> Rows32:
         given = rows.get(self._groups[by])
         if given is not None:
-            return given[part]
+            return _writable(given[part])
         if frame[by[0]].null_count() == frame.height:
             return np.full(frame.height, NO_ENTITY, np.int32)
         return self._rosters[by].rows(_ids(by, frame, rows, part), times)

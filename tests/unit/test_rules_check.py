@@ -189,3 +189,13 @@ def test_the_schema_knows_every_section_and_every_key_of_a_rule():
     assert set(schema["$defs"]["RuleSpec"]["properties"]) == set(RuleSpec.__struct_fields__)
     assert schema["$defs"]["RuleSpec"]["additionalProperties"] is False
     assert schema["properties"]["severity"]["additionalProperties"] == {"type": "number"}
+
+
+def test_the_sections_of_detectors_and_severity_are_checked_too():
+    """Against the structs that the detectors read; an unknown key is an error with its line."""
+    problems = found("detectors:\n  budget_per_day: many\n  user_amuont: {}\n")
+
+    assert [(p.line, p.sentence, p.suggestion) for p in problems] == [
+        (3, "expected a number, got text", ""),
+        (4, "unknown key `user_amuont`", "did you mean `user_amount`?"),
+    ]
