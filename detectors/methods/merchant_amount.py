@@ -56,6 +56,5 @@ class MerchantAmount:
         )
         return (
             f"{found.money(found.observed)} {found.currency} is {found.times} times what this customer would "
-            f"spend at {whose} ({found.money(found.expected)}, from {found.size} payments there), and its "
-            f"recent amounts run high"
+            f"spend at {whose} ({found.money(found.expected)}, from {found.size} payments there)"
         )
