@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from statsmodels.tsa.seasonal import STL
 
 from detectors.series.method import Floats, Records
 from detectors.series.snapshot import dump_records, restored_records
@@ -101,5 +100,8 @@ def next_season(past: Floats, period: int) -> Floats:
     Returns:
         Shape (period,).
     """
+    # A second or two to import: not for every command, but once, when warming up or at the first refit.
+    from statsmodels.tsa.seasonal import STL  # noqa: PLC0415 - see above
+
     fit = STL(past, period=period, robust=True, trend_jump=6, low_pass_jump=6).fit()
     return np.asarray(fit.trend[-1] + fit.seasonal[-period:])
