@@ -25,13 +25,15 @@ class EntityIndex:
 
     def rows(self, ids: pl.Series) -> npt.NDArray[np.int32]:
         """Return the row of each id, in order, new ids getting new rows; null gives NO_ENTITY."""
-        known = self._rows
-        return np.fromiter(
-            (NO_ENTITY if name is None else known.setdefault(name, len(known)) for name in ids.to_list()),
-            dtype=np.int32,
-            count=len(ids),
-        )
+        names = ids.to_list()
+        found = list(map(self._rows.get, names))
+        if None in found:
+            found = [self._row(name) if row is None else row for name, row in zip(names, found, strict=True)]
+        return np.array(found, dtype=np.int32)
 
     def ids(self) -> list[str]:
         """Return the ids in row order: what a snapshot keeps."""
         return list(self._rows)
+
+    def _row(self, name: str | None) -> int:
+        return NO_ENTITY if name is None else self._rows.setdefault(name, len(self._rows))
