@@ -44,7 +44,7 @@ class _Builder:
         if isinstance(node, exp.Column):
             return self._column(str(node.name))
         if isinstance(node, exp.Literal):
-            constant = str(node.this) if node.is_string else float(node.this)
+            constant = str(node.this) if node.is_string else np.float64(node.this)
             return lambda _: constant
         function = OPERATORS[type(node)].value
         assert function is not None  # conditions go to `flag`

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -11,7 +12,7 @@ from detectors.published import PUBLISHED
 from detectors.rules.book import RuleBook, compile_rules
 from detectors.rules.check import check_file
 from detectors.rules.draft import draft
-from detectors.rules.examples import START
+from detectors.rules.examples import START, run_examples
 from detectors.rules.rule import Rule
 from detectors.rules.windowing import read_duration
 from txwatch.rulesfile import load
@@ -103,6 +104,20 @@ def test_a_rule_book_hits_and_misses_as_the_examples_say(name, key, number):
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
+def test_a_rule_hits_and_misses_what_it_names(name):
+    """`rules check` has nothing to say of its examples, and something of each when they are swapped."""
+    rule, place = RULES[name], [r.spec.id for r in DRAFT.rules].index(name)
+    alone = msgspec.structs.replace(DRAFT, rules=(rule,), places=(place,))
+    spec = msgspec.structs.replace(rule.spec, hits=rule.spec.misses, misses=rule.spec.hits)
+    swapped = msgspec.structs.replace(alone, rules=(msgspec.structs.replace(rule, spec=spec),))
+
+    assert list(run_examples(alone)) == []
+    assert len(list(run_examples(swapped))) == len(spec.hits) + len(spec.misses)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name, rule in RULES.items() if gives_only_published(rule.spec.hits[0]))
+)
 def test_a_reason_fills_in_every_number(name):
     """What the message of a hit shows is what the example gives."""
     frame = told(RULES[name], RULES[name].spec.hits[0])

@@ -123,7 +123,7 @@ PLANTED = [
     ("base_currency: EUR", "base_currency: Euro"),
     ("version: 1", "version: 2"),
     ("type: velocity", "type: speed"),
-    ("min_baseline: 3\n", "min_baseline: three\n"),
+    ("min_baseline: 15\n", "min_baseline: fifteen\n"),
     ("hours: 0-5", "hours: 0 to 5"),
     ("id: denied", "id: velocity-burst"),
     ("in_list(merchant_id, 'watch')", "in_list(merchant_id, 'wach')"),
