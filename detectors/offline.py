@@ -102,7 +102,11 @@ class JsonLines(Output):
 
 
 class Parquet(Output):
-    """A Parquet file with transaction_id, score and severity (null where it is no anomaly)."""
+    """A Parquet file with transaction_id, score and severity (null where it is no anomaly).
+
+    Ids that are whole numbers throughout are written as numbers, so that they join with the table they
+    came from.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -116,7 +120,7 @@ class Parquet(Output):
 
     def _finish(self) -> None:
         frame = pl.concat(self._parts) if self._parts else pl.DataFrame(schema=_PARQUET)
-        frame.write_parquet(self._file)
+        frame.with_columns(_as_it_came(frame["transaction_id"])).write_parquet(self._file)
 
 
 def severity_word(level: int) -> str | None:
@@ -125,6 +129,13 @@ def severity_word(level: int) -> str | None:
 
 
 _WORDS = {0: None, **{int(severity): severity.word for severity in Severity}}
+
+
+def _as_it_came(ids: pl.Series) -> pl.Series:
+    """Return ids as whole numbers where every one of them is exactly the text of one."""
+    numbers = ids.cast(pl.Int64, strict=False)
+    return numbers if numbers.null_count() == 0 and (numbers.cast(pl.String) == ids).all() else ids
+
 
 _PARQUET = {"transaction_id": pl.String(), "score": pl.Float64(), "severity": pl.String()}
 

@@ -1,5 +1,6 @@
 """Traffic: transactions per window, for everything and for each channel, country, status and merchant."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -36,6 +37,10 @@ class Part(Protocol):
 
     def restore(self, kept: Mapping[str, Any]) -> None:
         """Take over a dump."""
+
+
+REMARKABLE = 50.0
+"""The score from which on a merchant's empty window is kept."""
 
 
 class TrafficSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,8 +192,10 @@ class TrafficWatch:
                 high=_known(high),
                 score=_known(score),
             )
-            for name, value, expected, low, high, score in zip(self._watched.names, *columns, strict=True)
-            if value == value  # noqa: PLR0124 - nan: a share of nothing is no point
+            for (kind, _), name, value, expected, low, high, score in zip(
+                self._watched.keys, self._watched.names, *columns, strict=True
+            )
+            if _worth_keeping(kind, value, score)
         ]
 
     def _anomaly(self, window: int, event: Raised, found: Records, now: datetime | None) -> Anomaly:
@@ -248,6 +255,16 @@ def _with_band(found: Records, expected: Floats) -> Records:
     shown["low"][known] = np.maximum(root - half, 0.0) ** 2
     shown["high"][known] = (root + half) ** 2
     return shown
+
+
+def _worth_keeping(kind: str, value: float, score: float) -> bool:
+    """Tell whether a window is a point: a share of nothing is none, nor a merchant's ordinary silence.
+
+    Merchants have most of the windows and most of those are empty; a reader takes a missing one as zero.
+    """
+    if math.isnan(value):
+        return False
+    return kind != "merchant" or value != 0 or score >= REMARKABLE
 
 
 def _known(value: float) -> float | None:
