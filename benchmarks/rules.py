@@ -84,7 +84,7 @@ def stream(rows: int) -> pl.DataFrame:
     generator = np.random.default_rng(11)
     frame = {"timestamp": pl.Series(1_750_000_000_000 + 200 * np.arange(rows)).cast(pl.Datetime("ms", "UTC"))}
     for name, count in ENTITIES.items():
-        ids = (count * generator.random(rows) ** 3).astype(np.int64)
+        ids = (count * generator.random(rows) ** 1.3).astype(np.int64)
         frame[name] = pl.Series([f"{name}-{i}" for i in ids]).cast(pl.Categorical)
     frame["amount"] = np.round(np.exp(generator.normal(3.2, 0.9, rows)), 2)
     frame["amount_base"] = frame["amount"]
