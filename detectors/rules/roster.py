@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detectors.rules.kernels import NEVER, find_rows, note_activity
+from detectors.rules.kernels import NEVER
+from detectors.rules.roster_kernels import find_rows, note_activity
 from detectors.types import Flags, Rows32, Times
 
 NO_ENTITY = -1
