@@ -8,21 +8,21 @@ import msgspec
 import polars as pl
 import typer
 
+from detectors import warm
 from detectors.configuration import read_configuration
 from detectors.detection import Configuration, Detection
 from detectors.engine import Engine
 from detectors.offline import JsonLines, Parquet, score
 from detectors.rules import commands as rules_commands
+from detectors.rules import warm as rules_warm
+from detectors.series import warm as series_warm
 from detectors.series.offline import score_series as score_series_file
 from detectors.service import CONSUMER, DetectorService
-from detectors.warm import warm_up
 from txwatch.errors import SnapshotError, UsageError
 from txwatch.settings import Settings, current_settings
 from txwatch.shipped import rules_path
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_workplace
-
-__all__ = ["check_rules", "mount", "open_detector", "score_frames", "warm_up"]
 
 
 def mount(app: typer.Typer) -> None:
@@ -89,6 +89,13 @@ def _restored(configuration: Configuration, payload: bytes, workplace: Workplace
             f"{error}. To start with empty baselines, delete {workplace.settings.home_path / 'snapshots'}; "
             "the transactions in the store are then scored anew"
         ) from error
+
+
+def warm_up() -> None:
+    """Compile every kernel: seconds on a fresh machine, a moment from the compiled cache."""
+    warm.warm_up()
+    rules_warm.warm_up()
+    series_warm.warm_up()
 
 
 class ScoreSummary(msgspec.Struct, frozen=True, kw_only=True):

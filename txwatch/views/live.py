@@ -19,7 +19,7 @@ FIXED_LINES = 14
 
 def render(situation: Situation, width: int, height: int) -> RenderableType:
     """Return the whole screen for a terminal of this size."""
-    half = max(20, width // 2 - 16)
+    half = max(16, width // 2 - 21)
     upper = Table.grid(expand=True, padding=(0, 1))
     upper.add_column(ratio=1)
     upper.add_column(ratio=1)
@@ -54,7 +54,7 @@ def _traffic(s: Situation, width: int) -> Panel:
     grid.add_row("transactions", f"[b]{s.transactions:,}[/b]  now {now:,.0f}/s")
     grid.add_row("", Text(sparkline(s.throughput, width), style="cyan"))
     grid.add_row("quarantine", f"{s.quarantined:,}")
-    grid.add_row("arrival to anomaly", f"p50 / p95  [b]{latency}[/b]")
+    grid.add_row("to anomaly", f"[b]{latency}[/b]  p50 / p95 from arrival")
     return Panel(grid, title="traffic", title_align="left", border_style="dim")
 
 
