@@ -83,7 +83,7 @@ def work(
     observe: Observer = lambda: None,
 ) -> None:
     """Supervise the services of a command until done or signalled, then close them whatever happened."""
-    stop = stop or StopRequest()
+    stop = StopRequest() if stop is None else stop
     with stop_on_signals(stop, clock.wake):
         try:
             supervise(services, clock, stop, once=once, observe=observe)

@@ -7,7 +7,7 @@ import pytest
 
 from txwatch.clock import SystemClock
 from txwatch.ports import Health, Progress
-from txwatch.supervise import StopRequest, close_all, stop_on_signals, supervise
+from txwatch.supervise import StopRequest, close_all, stop_on_signals, supervise, work
 
 
 class Countdown:
@@ -60,6 +60,16 @@ def test_a_stop_is_answered_between_two_steps():
 
     assert service.left == 99
     assert stop.reason == "enough"
+
+
+def test_work_answers_the_stop_that_it_was_given():
+    """A request that has not been made yet is still the one to listen to; services are closed."""
+    stop, service = StopRequest(), Countdown(100)
+
+    work([service], SystemClock(), stop=stop, observe=lambda: stop.ask("enough"))
+
+    assert service.left == 99
+    assert service.closed
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
