@@ -81,8 +81,55 @@ class SeriesQuery(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
 
 
+class TrafficPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What one partition contributed to one window of traffic, as absolute values.
+
+    The transactions of `partition` whose event time lies in [start, start + seconds) and whose
+    `dimension` (all, channel, country, status, merchant) has this `value`.  Everything but the estimates
+    adds up over partitions: counts, totals, and the two sketches (`collector.metrics.merging`).
+    """
+
+    source: str
+    partition: int
+    seconds: int
+    start: datetime
+    dimension: str
+    value: str
+    through: int
+    """The sequence of the last transaction counted: those up to it are in here, later ones are not."""
+    count: int
+    declined: int
+    total: float
+    """Sum of approved amounts, in the base currency."""
+    lag_total: float
+    """Seconds from event time to arrival, summed."""
+    lag_max: float
+    users: int
+    """Distinct users, estimated."""
+    p50: float | None
+    """Median amount, estimated; None while no amount is known in the base currency."""
+    p95: float | None
+    user_sketch: bytes
+    amount_sketch: bytes
+
+
+class TrafficQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which windows of traffic: half-open [since, until) by window start, oldest first."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    seconds: int | None = None
+    source: str | None = None
+    partition: int | None = None
+    dimension: str | None = None
+    value: str | None = None
+
+
 class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How long each kind of record is kept, by event time (transactions, series, anomalies) or arrival."""
+    """How long each kind of record is kept, by event time (transactions, series, anomalies) or arrival.
+
+    Windows of traffic are kept as long as those of series.
+    """
 
     transactions: timedelta = timedelta(days=30)
     feed: timedelta = timedelta(days=7)
@@ -136,6 +183,16 @@ class SeriesStore(Protocol):
         """Return the matching windows, oldest first."""
 
 
+class TrafficStore(Protocol):
+    """Windows of traffic, one per (source, partition, seconds, start, dimension, value)."""
+
+    def put_traffic(self, points: Sequence[TrafficPoint]) -> None:
+        """Write durably; a window replaces a known one unless that reaches further (`through`)."""
+
+    def traffic(self, query: TrafficQuery) -> list[TrafficPoint]:
+        """Return the matching windows by start, then seconds, source, partition, dimension, value."""
+
+
 class QuarantineStore(Protocol):
     """Rejected messages, one per (source, partition, sequence)."""
 
@@ -146,7 +203,7 @@ class QuarantineStore(Protocol):
         """Return records, newest first."""
 
 
-class Store(TransactionStore, AnomalyStore, SeriesStore, QuarantineStore, Protocol):
+class Store(TransactionStore, AnomalyStore, SeriesStore, TrafficStore, QuarantineStore, Protocol):
     """Everything that has a time: implemented by SQLite (one file) and InfluxDB."""
 
     def counts(self) -> dict[str, int]:

@@ -17,6 +17,8 @@ from txwatch.ports import (
     RetentionPolicy,
     SeriesPoint,
     SeriesQuery,
+    TrafficPoint,
+    TrafficQuery,
     TransactionQuery,
 )
 
@@ -50,6 +52,7 @@ class MemoryStore:
         self._anomalies: dict[str, Anomaly] = {}
         self._series: dict[tuple[str, datetime], SeriesPoint] = {}
         self._quarantine: dict[tuple[str, int, int], Quarantined] = {}
+        self._traffic: dict[tuple[object, ...], TrafficPoint] = {}
 
     def append(self, rows: pl.DataFrame) -> None:
         """See `ports.TransactionStore.append`."""
@@ -106,6 +109,24 @@ class MemoryStore:
         ]
         return sorted(found, key=lambda point: (point.start, point.series))
 
+    def put_traffic(self, points: Sequence[TrafficPoint]) -> None:
+        """See `ports.TrafficStore.put_traffic`."""
+        for point in points:
+            known = self._traffic.get(_place(point))
+            if known is None or known.through <= point.through:
+                self._traffic[_place(point)] = point
+
+    def traffic(self, query: TrafficQuery) -> list[TrafficPoint]:
+        """See `ports.TrafficStore.traffic`."""
+        names = ("seconds", "source", "partition", "dimension", "value")
+        found = [
+            point
+            for point in self._traffic.values()
+            if _within(point.start, query.since, query.until)
+            and all(getattr(query, name) in {None, getattr(point, name)} for name in names)
+        ]
+        return sorted(found, key=_place)
+
     def quarantine(self, records: Sequence[Quarantined]) -> None:
         """See `ports.QuarantineStore.quarantine`."""
         for record in records:
@@ -131,6 +152,7 @@ class MemoryStore:
         self._rows = self._rows.filter(pl.col("timestamp") >= now - policy.transactions)
         self._anomalies = {k: a for k, a in self._anomalies.items() if a.timestamp >= now - policy.anomalies}
         self._series = {k: p for k, p in self._series.items() if p.start >= now - policy.series}
+        self._traffic = {k: p for k, p in self._traffic.items() if p.start >= now - policy.series}
         self._quarantine = {
             k: r for k, r in self._quarantine.items() if r.received_at >= now - policy.quarantine
         }
@@ -150,6 +172,10 @@ def _matches(anomaly: Anomaly, query: AnomalyQuery) -> bool:
         and (query.type is None or query.type in types)
         and (query.rule is None or query.rule in anomaly.rules)
     )
+
+
+def _place(p: TrafficPoint) -> tuple[datetime, int, str, int, str, str]:
+    return (p.start, p.seconds, p.source, p.partition, p.dimension, p.value)
 
 
 def _within(time: datetime, since: datetime | None, until: datetime | None) -> bool:

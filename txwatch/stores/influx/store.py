@@ -14,6 +14,8 @@ from txwatch.ports import (
     RetentionPolicy,
     SeriesPoint,
     SeriesQuery,
+    TrafficPoint,
+    TrafficQuery,
     TransactionQuery,
 )
 from txwatch.stores.influx.anomalies import Pseudonym, put_anomalies, read_anomalies
@@ -32,6 +34,7 @@ from txwatch.stores.influx.layout import (
 )
 from txwatch.stores.influx.quarantine import put_quarantined, read_quarantined
 from txwatch.stores.influx.series import put_series, read_series
+from txwatch.stores.influx.traffic import MEASUREMENT, put_traffic, read_traffic
 from txwatch.stores.influx.transactions import Writer
 
 COUNTED = {
@@ -99,6 +102,14 @@ class InfluxStore:
         """Return the matching windows, oldest first."""
         return read_series(self._connection, query)
 
+    def put_traffic(self, points: Sequence[TrafficPoint]) -> None:
+        """Write durably, except windows that reach less far than the stored ones."""
+        put_traffic(self._connection, points)
+
+    def traffic(self, query: TrafficQuery) -> list[TrafficPoint]:
+        """Return the matching windows, oldest first."""
+        return read_traffic(self._connection, query)
+
     def quarantine(self, records: Sequence[Quarantined]) -> None:
         """Write durably; a record already there stays as it is."""
         put_quarantined(self._connection, records)
@@ -122,6 +133,7 @@ class InfluxStore:
             bucket, measurement, _ = COUNTED[kind]
             self._connection.delete(bucket, measurement, limit)
         self._connection.delete(FEED, FEED, now - policy.feed)
+        self._connection.delete(METRICS, MEASUREMENT, now - policy.series)
         if self._pseudonym:
             self._connection.delete(ANOMALIES, "anomalies", limits["anomalies"])
         return gone

@@ -6,11 +6,11 @@ Guarantee: a transaction that returned is on the disk (`synchronous=FULL`), one 
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from txwatch.errors import StoreBusyError, StoreError
 
-SCHEMA_VERSION = 1
 BUSY_MILLISECONDS = 10_000
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -27,13 +27,14 @@ _SENTENCES = {
 class StoreFile:
     """One connection to the file; not for use by several threads."""
 
-    def __init__(self, path: Path, tables: Sequence[str]) -> None:
+    def __init__(self, path: Path, layouts: Sequence[Sequence[str]]) -> None:
+        """`layouts` are the statements that lead from each layout's version to the next, from nothing on."""
         self.path = path
         with self._sentences():
             self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             with self._sentences():
-                self._prepare(tables)
+                self._prepare(layouts)
         except StoreError:
             self.connection.close()
             raise
@@ -65,20 +66,20 @@ class StoreFile:
         """Close the connection; safe to call twice."""
         self.connection.close()
 
-    def _prepare(self, tables: Sequence[str]) -> None:
+    def _prepare(self, layouts: Sequence[Sequence[str]]) -> None:
         connection = self.connection
         connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA cache_size=-65536")
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found > SCHEMA_VERSION:
+        found = _version(connection)
+        if found > len(layouts):
             raise StoreError(f"{self.path} comes from a newer txwatch (layout {found}); upgrade this one")
-        if found < SCHEMA_VERSION:
+        if found < len(layouts):
             with self.writing() as writing:
-                for statement in tables:
+                for statement in chain(*layouts[_version(writing) :]):
                     writing.execute(statement)
-                writing.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                writing.execute(f"PRAGMA user_version={len(layouts)}")
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
@@ -91,3 +92,8 @@ class StoreFile:
                     f"{self.path} is being written by another process; try again in a moment"
                 ) from error
             raise StoreError(f"{self.path}: {_SENTENCES.get(code, str(error))}") from error
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Return the file's layout; 0 is an empty file."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

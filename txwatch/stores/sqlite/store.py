@@ -13,14 +13,21 @@ from txwatch.ports import (
     RetentionPolicy,
     SeriesPoint,
     SeriesQuery,
+    TrafficPoint,
+    TrafficQuery,
     TransactionQuery,
 )
-from txwatch.stores.sqlite import anomalies, quarantine, series, transactions
+from txwatch.stores.sqlite import anomalies, quarantine, series, traffic, transactions
 from txwatch.stores.sqlite.conditions import milliseconds
 from txwatch.stores.sqlite.file import StoreFile
 from txwatch.stores.sqlite.lock import IngestLock
 
-TABLES = (*transactions.TABLES, *anomalies.TABLES, *series.TABLES, *quarantine.TABLES)
+LAYOUTS = (
+    (*transactions.TABLES, *anomalies.TABLES, *series.TABLES, *quarantine.TABLES),
+    traffic.TABLES,
+)
+"""What each version of the file's layout added."""
+
 EXPIRY_CHUNK = 10_000
 """Rows deleted in one transaction, so that expiry never holds up ingestion for long."""
 
@@ -32,7 +39,7 @@ class SqliteStore:
         self._lock = IngestLock(path) if writer else None
         self._clock = clock
         try:
-            self._file = StoreFile(path, TABLES)
+            self._file = StoreFile(path, LAYOUTS)
         except BaseException:
             self._release()
             raise
@@ -65,6 +72,14 @@ class SqliteStore:
         """See `ports.SeriesStore.series`."""
         return series.select(self._file, query)
 
+    def put_traffic(self, points: Sequence[TrafficPoint]) -> None:
+        """See `ports.TrafficStore.put_traffic`."""
+        traffic.put(self._file, points)
+
+    def traffic(self, query: TrafficQuery) -> list[TrafficPoint]:
+        """See `ports.TrafficStore.traffic`."""
+        return traffic.select(self._file, query)
+
     def quarantine(self, records: Sequence[Quarantined]) -> None:
         """See `ports.QuarantineStore.quarantine`."""
         quarantine.put(self._file, records)
@@ -83,6 +98,7 @@ class SqliteStore:
 
     def expire(self, policy: RetentionPolicy, now: datetime) -> dict[str, int]:
         """Delete what is too old, a chunk at a time; returns how many records of each kind went."""
+        self._expire("traffic", "start", now - policy.series)
         return {
             "transactions": self._expire("transactions", "timestamp", now - policy.transactions),
             "anomalies": self._expire("anomalies", "timestamp", now - policy.anomalies),
