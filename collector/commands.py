@@ -8,7 +8,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from collector.schema import Schema, json_schema, load_schema
+from collector.jsonschema import json_schema
+from collector.schema import Schema, load_schema
 from txwatch.model import Quarantined
 from txwatch.settings import current_settings
 from txwatch.workplace import open_workplace

@@ -10,166 +10,178 @@ import msgspec
 import polars as pl
 
 from collector.codes import COUNTRIES, CURRENCIES
-from collector.decode import read_record
-from collector.fields import FIRST_TIME, LAST_TIME, LENGTHS, MAX_ID
+from collector.decode import Decoder
+from collector.fields import LENGTHS, MAX_ID, READERS, Allowed
 from collector.schema import FIELDS, REQUIRED, Schema
-from txwatch.columns import TIME, TRANSACTION, frame
+from collector.timecolumns import Judged, as_time
+from txwatch.columns import TRANSACTION, frame
 from txwatch.model import Rejected, Status, Transaction
 
-_UTC_TEXT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z$"
-_CONTROL = r"[\x00-\x1f\x7f]"
+ROW = "__row"
+_PLAIN = r"^[\x21-\x7e\p{L}\p{N}][\x20-\x7e\p{L}\p{N}]*$"
+_DECIMAL = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
+_EXACT = 2.0**53
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True):
-    """A frame taken apart: `rows` (columns TRANSACTION, and `row` the number in the frame), and the rest."""
+    """Records taken apart: `rows` (columns TRANSACTION, and `row`, the record's number), and the rest."""
 
     rows: pl.DataFrame
     rejected: tuple[tuple[int, Rejected], ...]
 
 
-def read_frame(records: pl.DataFrame, schema: Schema) -> Read:
+def read_frame(records: pl.DataFrame, decoder: Decoder) -> Read:
     """Return every row as a transaction or a rejection, the transactions in the order of the frame."""
-    records = records.with_row_index("__row")
-    good = _sure(records, schema)
-    if good is None:
-        return _row_by_row(records, schema)
-    taken = _select(records.filter(good), schema)
-    if taken.height == records.height:
-        return Read(rows=taken, rejected=())
-    rest = _row_by_row(records.filter(~good), schema)
-    return Read(rows=pl.concat([taken, rest.rows]).sort("row"), rejected=rest.rejected)
+    numbered = records.with_row_index(ROW)
+    if not set(records.columns) <= decoder.columns:
+        return _row_by_row(numbered, decoder)
+    sure, rest = take_sure(numbered, decoder.schema)
+    return Read(rows=sure, rejected=()) if rest.is_empty() else join(sure, _row_by_row(rest, decoder))
 
 
-def _row_by_row(records: pl.DataFrame, schema: Schema) -> Read:
+def take_sure(records: pl.DataFrame, schema: Schema) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part records into the surely good, as columns TRANSACTION and `row`, and those still to be judged.
+
+    `records` holds columns of the schema, and `ROW`, the number of each.
+    """
+    judged = [_judge(field, records, schema) for field in FIELDS]
+    known = [column for column in judged if column is not None]
+    if len(known) < len(judged):
+        return _NOTHING, records
+    good = records.select(pl.all_horizontal(good for _, good in known).fill_null(value=False)).to_series()
+    taken = records if good.all() else records.filter(good)
+    values = [value.alias(field) for field, (value, _) in zip(FIELDS, known, strict=True)]
+    extra = pl.lit(None, dtype=TRANSACTION["extra"]).alias("extra")
+    sure = taken.select(*values, extra, pl.col(ROW).cast(pl.Int64).alias("row"))
+    return sure.select(*TRANSACTION, "row"), records.filter(~good)
+
+
+def join(sure: pl.DataFrame, rest: Read) -> Read:
+    """Return the surely good with what became of the others, in order."""
+    return Read(rows=pl.concat([sure, rest.rows]).sort("row"), rejected=rest.rejected)
+
+
+def numbered_frame(taken: list[Transaction], numbers: list[int]) -> pl.DataFrame:
+    """Return transactions as columns TRANSACTION and `row`."""
+    return frame(taken).with_columns(row=pl.Series(numbers, dtype=pl.Int64))
+
+
+_NOTHING = numbered_frame([], [])
+
+
+def _row_by_row(records: pl.DataFrame, decoder: Decoder) -> Read:
     numbers: list[int] = []
     taken: list[Transaction] = []
     rejected: list[tuple[int, Rejected]] = []
     for record in records.iter_rows(named=True):
-        number = record.pop("__row")
-        result = read_record(record, schema)
+        number = record.pop(ROW)
+        result = decoder.read(record)
         if isinstance(result, Transaction):
             numbers.append(number)
             taken.append(result)
         else:
             rejected.append((number, result))
-    rows = frame(taken).with_columns(row=pl.Series(numbers, dtype=pl.UInt32))
-    return Read(rows=rows, rejected=tuple(rejected))
+    return Read(rows=numbered_frame(taken, numbers), rejected=tuple(rejected))
 
 
-def _sure(records: pl.DataFrame, schema: Schema) -> pl.Series | None:
-    """Which rows are surely good; None when the columns are not of kinds that can be judged at once."""
-    if schema.values or not _only_schema_columns(records, schema):
-        return None
-    conditions = []
-    for field in FIELDS:
-        name = schema.column(field)
-        if name not in records.columns:
-            if field in REQUIRED and field not in schema.defaults:
-                return None
-            continue
-        test = _TESTS[field](pl.col(name), records.schema[name], schema)
-        if test is None:
+def _judge(field: str, records: pl.DataFrame, schema: Schema) -> Judged | None:
+    """A field's values and which of them are surely right; None where none can be judged at once."""
+    name = schema.column(field)
+    default = _default(field, schema)
+    if name not in records.columns or records.schema[name] == pl.Null():
+        if "." in name and name.split(".")[0] in records.columns:
             return None
-        conditions.append(test if field in REQUIRED else test | pl.col(name).is_null())
-    return records.select(pl.all_horizontal(conditions).fill_null(value=False)).to_series()
+        return None if field in REQUIRED and default is None else _constant(field, default)
+    column, given = pl.col(name), records[name]
+    if given.dtype in (pl.Categorical, pl.Enum):
+        column, given = column.cast(pl.String), given.cast(pl.String)
+    if field in schema.values:
+        if given.dtype != pl.String():
+            return None
+        column = column.replace(schema.values[field])
+    judged = _JUDGES[field](column, given, schema)
+    return judged if judged is None else _where_null(field, column, judged, default)
 
 
-def _only_schema_columns(records: pl.DataFrame, schema: Schema) -> bool:
-    return set(records.columns) <= {schema.column(field) for field in FIELDS} | {"__row"}
-
-
-def _select(records: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    columns = [_as_ours(field, records, schema) for field in FIELDS]
-    extra = pl.lit(None, dtype=TRANSACTION["extra"]).alias("extra")
-    return records.select(*columns, extra, pl.col("__row").alias("row"))
-
-
-def _as_ours(field: str, records: pl.DataFrame, schema: Schema) -> pl.Expr:
-    name, kind = schema.column(field), TRANSACTION[field]
+def _default(field: str, schema: Schema) -> object:
     default = schema.defaults.get(field, Status.APPROVED.value if field == "status" else None)
-    if name not in records.columns:
-        return pl.lit(default).cast(kind).alias(field)
-    found = pl.col(name)
-    if field == "timestamp":
-        found = _utc(found, records.schema[name])
-    found = found.cast(kind)
-    if default is not None and field not in REQUIRED:
-        found = found.fill_null(pl.lit(default).cast(kind))
-    return found.alias(field)
+    read = None if default is None else READERS[field](default, schema)
+    return read.value if isinstance(read, Status) else read
 
 
-def _utc(column: pl.Expr, kind: pl.DataType) -> pl.Expr:
-    if isinstance(kind, pl.Datetime):
-        zoned = column.dt.convert_time_zone("UTC") if kind.time_zone else column.dt.replace_time_zone("UTC")
-        return zoned.cast(TIME)
-    return column.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="ms", time_zone="UTC", strict=False)
+def _constant(field: str, default: object) -> Judged:
+    return pl.lit(default).cast(TRANSACTION[field]), pl.lit(value=True)
 
 
-Test = Callable[[pl.Expr, pl.DataType, Schema], "pl.Expr | None"]
+def _where_null(field: str, column: pl.Expr, judged: Judged, default: object) -> Judged:
+    value, good = judged
+    if default is not None:
+        value = value.fill_null(pl.lit(default).cast(TRANSACTION[field]))
+    elif field in REQUIRED:
+        return value, good
+    return value, good | column.is_null()
 
 
-def _id_test(longest: int) -> Test:
-    def test(column: pl.Expr, kind: pl.DataType, _: Schema) -> pl.Expr | None:
-        if kind.is_integer():
-            return column.is_not_null()
-        if kind != pl.String():
+Judge = Callable[[pl.Expr, pl.Series, Allowed], Judged | None]
+
+
+def _text_judge(longest: int) -> Judge:
+    def judge(column: pl.Expr, given: pl.Series, _: Allowed) -> Judged | None:
+        if given.dtype.is_integer():
+            return column.cast(pl.String), column.is_not_null()
+        if given.dtype != pl.String():
             return None
-        return column.str.len_bytes().is_between(1, longest) & ~column.str.contains(_CONTROL)
+        return column, (column.str.len_bytes() <= longest) & column.str.contains(_PLAIN)
 
-    return test
+    return judge
 
 
-def _time_test(column: pl.Expr, kind: pl.DataType, schema: Schema) -> pl.Expr | None:
-    bounds = (pl.lit(FIRST_TIME).cast(TIME), pl.lit(LAST_TIME).cast(TIME))
-    if isinstance(kind, pl.Datetime):
-        if kind.time_zone is None and schema.naive_times == "refuse":
-            return None
-        return _utc(column, kind).is_between(*bounds, closed="left")
-    if kind != pl.String():
+def _amount_judge(column: pl.Expr, given: pl.Series, allowed: Allowed) -> Judged | None:
+    numbers = _numbers(column, given)
+    if numbers is None:
         return None
-    return column.str.contains(_UTC_TEXT) & _utc(column, kind).is_between(*bounds, closed="left")
+    value, good = numbers
+    return value.abs(), good & value.is_between(0, allowed.max_amount)
 
 
-def _amount_test(column: pl.Expr, kind: pl.DataType, schema: Schema) -> pl.Expr | None:
-    if not kind.is_float() and not kind.is_integer():
-        return None
-    value = column.cast(pl.Float64)
-    return value.is_finite() & (value > 0) & (value <= schema.max_amount)
+def _degrees_judge(largest: float) -> Judge:
+    def judge(column: pl.Expr, given: pl.Series, _: Allowed) -> Judged | None:
+        numbers = _numbers(column, given)
+        return numbers and (numbers[0], numbers[1] & (numbers[0].abs() <= largest))
+
+    return judge
 
 
-def _degrees_test(largest: float) -> Test:
-    def test(column: pl.Expr, kind: pl.DataType, _: Schema) -> pl.Expr | None:
-        if not kind.is_float() and not kind.is_integer():
-            return None
-        value = column.cast(pl.Float64)
-        return value.is_finite() & (value.abs() <= largest)
+def _numbers(column: pl.Expr, given: pl.Series) -> Judged | None:
+    value = column.cast(pl.Float64, strict=False)
+    if given.dtype.is_float() or given.dtype.is_integer():
+        return value, value.is_finite()
+    if isinstance(given.dtype, pl.Decimal):
+        return value, value.abs() < _EXACT / 10**given.dtype.scale
+    if given.dtype == pl.String():
+        return value, column.str.contains(_DECIMAL)
+    return None
 
-    return test
 
-
-def _word_test(words: frozenset[str]) -> Test:
+def _word_judge(words: frozenset[str]) -> Judge:
     known = sorted(words)
 
-    def test(column: pl.Expr, kind: pl.DataType, _: Schema) -> pl.Expr | None:
-        return column.is_in(known) if kind == pl.String() else None
+    def judge(column: pl.Expr, given: pl.Series, _: Allowed) -> Judged | None:
+        return (column, column.is_in(known)) if given.dtype == pl.String() else None
 
-    return test
+    return judge
 
 
-_TESTS: dict[str, Test] = {
-    "transaction_id": _id_test(MAX_ID),
-    "timestamp": _time_test,
-    "user_id": _id_test(MAX_ID),
-    "merchant_id": _id_test(MAX_ID),
-    "amount": _amount_test,
-    "currency": _word_test(CURRENCIES),
-    "status": _word_test(frozenset(status.value for status in Status)),
-    "channel": _id_test(LENGTHS["channel"]),
-    "country": _word_test(COUNTRIES),
-    "lat": _degrees_test(90.0),
-    "lon": _degrees_test(180.0),
-    "device_id": _id_test(LENGTHS["device_id"]),
-    "ip": _id_test(LENGTHS["ip"]),
-    "card_id": _id_test(LENGTHS["card_id"]),
-    "merchant_category": _id_test(LENGTHS["merchant_category"]),
+_JUDGES: dict[str, Judge] = {
+    "transaction_id": _text_judge(MAX_ID),
+    "timestamp": as_time,
+    "user_id": _text_judge(MAX_ID),
+    "merchant_id": _text_judge(MAX_ID),
+    "amount": _amount_judge,
+    "currency": _word_judge(CURRENCIES),
+    "status": _word_judge(frozenset(status.value for status in Status)),
+    "country": _word_judge(COUNTRIES),
+    "lat": _degrees_judge(90.0),
+    "lon": _degrees_judge(180.0),
+    **{field: _text_judge(longest) for field, longest in LENGTHS.items()},
 }

@@ -2,27 +2,63 @@
 
 import math
 import re
-from collections.abc import Callable
-from datetime import UTC, date, datetime
-from typing import Any
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
 
 from collector.codes import COUNTRIES, CURRENCIES
-from collector.schema import Schema
 from txwatch.model import Status
 
 MAX_ID = 128
+LENGTHS = {"channel": 32, "device_id": MAX_ID, "ip": 64, "card_id": MAX_ID, "merchant_category": 64}
 LONGEST_TEXT = 64
 """Of a number or time written as text."""
 LONGEST_CODE = 3
-LENGTHS = {"channel": 32, "device_id": MAX_ID, "ip": 64, "card_id": MAX_ID, "merchant_category": 64}
-FIRST_TIME = datetime(1970, 1, 2, tzinfo=UTC)
+FIRST_TIME = datetime(1980, 1, 1, tzinfo=UTC)
+"""Late enough that a date written as a number (20260302) is no epoch time, and every unit is told apart."""
 LAST_TIME = datetime(2100, 1, 1, tzinfo=UTC)
+EPOCH_UNITS = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**20, 1))
+"""Below the first number of a pair, an epoch number counts so many nanoseconds: it is in seconds,
+milliseconds, microseconds or nanoseconds."""
+UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+"""What would break a log line, a terminal or a message: control, zero-width and direction signs."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_EPOCH_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
-"""Below the first number of a pair, an epoch number is in seconds times the second."""
+_UNPRINTABLE = re.compile(UNPRINTABLE[:-1] + r"\ud800-\udfff]")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,30})?)?([Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS = slice(17, 19)
+_KINDS = {
+    type(None): "null",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+    int: "a number",
+    float: "a number",
+    Decimal: "a number",
+    bytes: "bytes",
+    str: "text",
+}
+
+
+class Allowed(Protocol):
+    """What a producer's schema allows, as far as single values are concerned."""
+
+    @property
+    def naive_times(self) -> str:
+        """`utc`, or `refuse` times without a zone."""
+
+    @property
+    def date_only(self) -> bool:
+        """Whether a date alone counts as its midnight."""
+
+    @property
+    def max_amount(self) -> float:
+        """The largest amount."""
 
 
 class Fault(Exception):  # noqa: N818 - a value on its way up through one function, not an error of ours
@@ -36,37 +72,36 @@ class Fault(Exception):  # noqa: N818 - a value on its way up through one functi
 
 def identifier(value: Any, longest: int = MAX_ID) -> str:
     """Return an id as text; whole numbers are welcome."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+    if type(value) is int:
+        value = str(value) if abs(value) < 10**MAX_ID else "9" * (MAX_ID + 1)
     if not isinstance(value, str):
-        raise Fault("wrong_type", f"is {_kind(value)}, not text")
-    if not value:
-        raise Fault("empty", "is empty")
+        raise Fault("wrong_type", f"is {kind(value)}, not text")
+    if not value or value.isspace():
+        raise Fault("empty", "is blank")
     if len(value) > longest:
         raise Fault("too_long", f"has {len(value):,} characters, at most {longest} are kept")
-    if _CONTROL.search(value):
-        raise Fault("bad_character", "contains a control character")
+    if not (value.isascii() and value.isprintable()) and _UNPRINTABLE.search(value):
+        raise Fault("bad_character", "contains a control or invisible character, or bytes that are not UTF-8")
     return value
 
 
-def amount(value: Any, largest: float) -> float:
-    """Return an amount: finite, from 0 to `largest`."""
+def amount(value: Any, allowed: Allowed) -> float:
+    """Return an amount: finite, from 0 to the largest allowed."""
     found = number(value)
-    if not 0 <= found <= largest:
-        side = "negative" if found < 0 else f"above {largest:g}"
-        raise Fault("out_of_range", f"is {side}")
+    if not 0 <= found <= allowed.max_amount:
+        raise Fault("out_of_range", "is negative" if found < 0 else f"is above {allowed.max_amount:g}")
     return abs(found)
 
 
 def number(value: Any) -> float:
     """Return a finite number, also from its decimal text."""
-    if isinstance(value, str) and len(value) <= LONGEST_TEXT and _NUMBER.fullmatch(value.strip()):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Fault("wrong_type", f"is {_kind(value)}, not a number")
+    if isinstance(value, str):
+        value = _number_from_text(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise Fault("wrong_type", f"is {kind(value)}, not a number")
     try:
         found = float(value)
-    except OverflowError:
+    except (OverflowError, ValueError):
         found = math.inf
     if not math.isfinite(found):
         raise Fault("not_finite", "is not a finite number")
@@ -81,19 +116,19 @@ def degrees(value: Any, largest: float) -> float:
     return found
 
 
-def moment(value: Any, schema: Schema) -> datetime:
-    """Return a time, aware, in UTC, to the millisecond."""
-    found = _moment(value, schema)
+def moment(value: Any, allowed: Allowed) -> datetime:
+    """Return a time, aware, in UTC, cut to the millisecond."""
+    found = _moment(value, allowed)
     if found.tzinfo is None:
-        if schema.naive_times == "refuse":
+        if allowed.naive_times == "refuse":
             raise Fault("naive_time", "has no time zone (the schema's `naive_times: utc` would accept it)")
         found = found.replace(tzinfo=UTC)
     try:
         found = found.astimezone(UTC)
     except OverflowError:
-        raise Fault("time_out_of_range", "is no time between 1970 and 2100") from None
+        raise _no_time_of_ours() from None
     if not FIRST_TIME <= found < LAST_TIME:
-        raise Fault("time_out_of_range", "is no time between 1970 and 2100")
+        raise _no_time_of_ours()
     return found.replace(microsecond=found.microsecond // 1000 * 1000)
 
 
@@ -104,75 +139,106 @@ def currency(value: Any) -> str:
 
 def country(value: Any) -> str:
     """Return an ISO 3166-1 code in capitals."""
-    return _code(value, COUNTRIES, "country (ISO 3166-1)")
+    return _code(value, COUNTRIES, "country (ISO 3166-1 alpha-2)")
 
 
 def status(value: Any) -> Status:
-    """Return a status from its word."""
-    try:
-        return Status(value.lower() if isinstance(value, str) else value)
-    except ValueError:
-        raise Fault("unknown_word", "is none of approved, declined, reversed") from None
+    """Return a status from its word, in any case."""
+    found = _STATUSES.get(value.lower()) if isinstance(value, str) and len(value) <= LONGEST_TEXT else None
+    if found is None:
+        raise Fault("unknown_word", "is none of approved, declined, reversed")
+    return found
 
 
-def _moment(value: Any, schema: Schema) -> datetime:
+def kind(value: Any) -> str:
+    """Return what people call the type of a value."""
+    return _KINDS.get(type(value), f"a {type(value).__name__}")
+
+
+def _number_from_text(text: str) -> float | str:
+    stripped = text.strip() if len(text) <= LONGEST_TEXT else ""
+    return float(stripped) if _NUMBER.fullmatch(stripped) else text
+
+
+def _moment(value: Any, allowed: Allowed) -> datetime:
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):
         value = value.isoformat()
-    if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        return _from_text(value, schema)
-    return _from_epoch(number(value))
+    if isinstance(value, str):
+        text = value.strip() if len(value) <= LONGEST_TEXT else ""
+        if not _NUMBER.fullmatch(text):
+            return _from_text(text, allowed)
+        value = int(text) if text.isdigit() else float(text)
+    return _from_epoch(value)
 
 
-def _from_text(text: str, schema: Schema) -> datetime:
-    if len(text) > LONGEST_TEXT:
+def _from_text(text: str, allowed: Allowed) -> datetime:
+    if _DATE.fullmatch(text):
+        if not allowed.date_only:
+            raise Fault(
+                "date_only", "is a date without a time (the schema's `date_only: true` would accept it)"
+            )
+    elif not _RFC_3339.fullmatch(text):
         raise Fault("bad_time", "is no RFC 3339 time")
-    if _DATE.fullmatch(text) and not schema.date_only:
-        raise Fault("date_only", "is a date without a time (the schema's `date_only: true` would accept it)")
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
+        return _parsed(text.upper())
+    except (ValueError, OverflowError):
         raise Fault("bad_time", "is no RFC 3339 time") from None
-    return found.replace(tzinfo=UTC) if _DATE.fullmatch(text) else found
 
 
-def _from_epoch(value: float) -> datetime:
-    for limit, unit in _EPOCH_UNITS:
-        if abs(value) < limit:
-            return datetime.fromtimestamp(math.floor(value / unit * 1000) / 1000, UTC)
-    raise Fault("time_out_of_range", "is no time between 1970 and 2100")
+def _parsed(text: str) -> datetime:
+    """Python's own parser, with the two things it lacks: a date's zone, and a leap second."""
+    if _DATE.fullmatch(text):
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    if text[_SECONDS] == "60":
+        return datetime.fromisoformat(text[:17] + "59" + text[19:]) + timedelta(seconds=1)
+    return datetime.fromisoformat(text)
+
+
+def _from_epoch(value: Any) -> datetime:
+    """Whole numbers exactly, others to the microsecond."""
+    given = value if type(value) is int else number(value)
+    for limit, nanoseconds in EPOCH_UNITS:
+        if abs(given) < limit:
+            exact = given * nanoseconds if type(given) is int else round(given * nanoseconds / 1_000) * 1_000
+            return _EPOCH + timedelta(milliseconds=exact // 1_000_000)
+    raise _no_time_of_ours()
+
+
+def _no_time_of_ours() -> Fault:
+    return Fault("time_out_of_range", f"is no time between {FIRST_TIME.year} and {LAST_TIME.year}")
 
 
 def _code(value: Any, known: frozenset[str], what: str) -> str:
+    if value.__class__ is str and value in known:
+        return str(value)
     found = value.upper() if isinstance(value, str) and len(value) <= LONGEST_CODE else ""
     if found not in known:
         raise Fault("unknown_code", f"is no {what}")
     return found
 
 
-def _kind(value: Any) -> str:
-    names: dict[type, str] = {bool: "true or false", dict: "an object", list: "a list", float: "a number"}
-    return "null" if value is None else names.get(type(value), "text")
+_STATUSES: Mapping[str, Status] = {word.value: word for word in Status}
+
+Reader = Callable[[Any, Allowed], Any]
 
 
-Reader = Callable[[Any, Schema], Any]
+def _text(longest: int) -> Reader:
+    return lambda value, _: identifier(value, longest)
+
 
 READERS: dict[str, Reader] = {
-    "transaction_id": lambda value, _: identifier(value),
+    "transaction_id": _text(MAX_ID),
     "timestamp": moment,
-    "user_id": lambda value, _: identifier(value),
-    "merchant_id": lambda value, _: identifier(value),
-    "amount": lambda value, schema: amount(value, schema.max_amount),
+    "user_id": _text(MAX_ID),
+    "merchant_id": _text(MAX_ID),
+    "amount": amount,
     "currency": lambda value, _: currency(value),
     "status": lambda value, _: status(value),
     "country": lambda value, _: country(value),
     "lat": lambda value, _: degrees(value, 90.0),
     "lon": lambda value, _: degrees(value, 180.0),
-    "channel": lambda value, _: identifier(value, LENGTHS["channel"]),
-    "device_id": lambda value, _: identifier(value, LENGTHS["device_id"]),
-    "ip": lambda value, _: identifier(value, LENGTHS["ip"]),
-    "card_id": lambda value, _: identifier(value, LENGTHS["card_id"]),
-    "merchant_category": lambda value, _: identifier(value, LENGTHS["merchant_category"]),
+    **{field: _text(longest) for field, longest in LENGTHS.items()},
 }
 """How each field is read; the order is the order in which faults are reported."""

@@ -1,28 +1,28 @@
 """Files as a source: one file, a folder, a glob, or standard input.
 
-Guarantee: a record's sequence is its number in the file, and the file's name carries a fingerprint of how
-it begins, so reading the same file again gives the same identities, and a file that was replaced is a new
-source.  Nothing is lost or doubled by a crash.  Standard input cannot be read again: what was read and not
-stored when the process dies is lost.
+Guarantee: a record's sequence is its number in the file, and the source is the file's name with a
+fingerprint of how it begins, so reading the same file again gives the same identities, and a file that was
+replaced is a new source.  Nothing is lost or doubled by a crash.  Files are taken as complete: what is
+appended to one beyond its first 64 KiB is read by the next run, what is appended before makes it a new one.
 """
 
 import glob
 import hashlib
-import sys
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
-from collector.readers import CHUNK, Chunk, csv_chunks, json_chunks, reader_for
+from collector.decode import Decoder
+from collector.readers.chunk import CHUNK, Chunk
+from collector.readers.endings import known_reader, reader_for
 from collector.schema import Schema
 from collector.source import Collected
 from txwatch.columns import POSITION, TRANSACTION
 from txwatch.errors import InputError
 from txwatch.model import Partition, Quarantined, Rejected
 
-STANDARD_INPUT = "-"
 FINGERPRINT_BYTES = 65_536
 
 Positions = Callable[[str], Mapping[Partition, int]]
@@ -35,7 +35,7 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
     for path in found:
         if not path.is_file():
             raise InputError(f"there is no file {path}")
-        reader_for(path)
+        reader_for(str(path))
     return found
 
 
@@ -55,13 +55,13 @@ class FileSource:
     def __init__(
         self, files: Sequence[Path], schema: Schema, positions: Positions, now: Callable[[], datetime]
     ) -> None:
-        self._chunks = _in_turn(files, schema, positions)
+        self._chunks = _in_turn(files, Decoder(schema), positions)
         self._now = now
         self._left: Collected | None = None
 
     def read(self, limit: int) -> Collected:
         """Return the next records: at most `limit` rows, and the rejections between them."""
-        if self._left is None or self._left.rows.is_empty():
+        if self._left is None:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return Collected(rows=pl.DataFrame(schema=POSITION | TRANSACTION), finished=True)
@@ -77,14 +77,6 @@ class FileSource:
         self._chunks.close()
 
 
-def standard_input(schema: Schema, *, as_csv: bool) -> Iterator[Chunk]:
-    """Read standard input to its end, JSON Lines or CSV."""
-    if as_csv:
-        yield from csv_chunks(sys.stdin, "standard input", schema, 0, CHUNK)
-    else:
-        yield from json_chunks(sys.stdin.buffer, schema, 0, CHUNK)
-
-
 def collected(source: str, chunk: Chunk, now: datetime) -> Collected:
     """Return a chunk with its place: what the collector stores."""
     rows = chunk.rows.select(
@@ -98,7 +90,7 @@ def collected(source: str, chunk: Chunk, now: datetime) -> Collected:
 
 
 def split(whole: Collected, limit: int) -> tuple[Collected, Collected | None]:
-    """Return the part up to the first `limit` rows, and what is left."""
+    """Return the part up to the first `limit` rows of a single partition, and what is left."""
     if whole.rows.height <= limit:
         return whole, None
     (partition,) = whole.positions
@@ -111,36 +103,35 @@ def split(whole: Collected, limit: int) -> tuple[Collected, Collected | None]:
     return first, rest
 
 
-def _in_turn(files: Sequence[Path], schema: Schema, positions: Positions) -> Generator[tuple[str, Chunk]]:
+def _in_turn(files: Sequence[Path], decoder: Decoder, positions: Positions) -> Generator[tuple[str, Chunk]]:
     for path in files:
         name = source_name(path)
         start = positions(name).get(Partition(name, 0), 0)
-        for chunk in reader_for(path)(path, schema, start, CHUNK):
+        for chunk in reader_for(str(path))(str(path), decoder, start, CHUNK):
             yield name, chunk
 
 
 def _files(text: str) -> list[Path]:
     path = Path(text)
     if path.is_dir():
-        return _known(text, sorted(child for child in path.iterdir() if child.is_file()))
+        return _known(text, _children(path))
     if any(sign in text for sign in "*?[") and not path.exists():
         return _known(text, [Path(name) for name in sorted(glob.glob(text, recursive=True))])  # noqa: PTH207 - Path.glob takes no absolute pattern
     return [path]
 
 
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(child for child in folder.iterdir() if child.is_file())
+    except OSError as error:
+        raise InputError(f"cannot read the folder {folder}: {error.strerror}") from error
+
+
 def _known(text: str, candidates: list[Path]) -> list[Path]:
-    known = [path for path in candidates if _is_known(path)]
+    known = [path for path in candidates if known_reader(str(path)) is not None]
     if not known:
         raise InputError(f"no CSV, JSON Lines or Parquet file is found under {text}")
     return known
-
-
-def _is_known(path: Path) -> bool:
-    try:
-        reader_for(path)
-    except InputError:
-        return False
-    return True
 
 
 def _quarantined(source: str, number: int, why: Rejected, now: datetime) -> Quarantined:

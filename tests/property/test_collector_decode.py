@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.decode import decode, read_record
+from collector.decode import Decoder
 from collector.fastpath import read_frame
 from collector.schema import FIELDS, Schema
 from txwatch.columns import transaction
 from txwatch.model import Rejected, Transaction
 
 SCHEMA = Schema()
+DECODER = Decoder(SCHEMA)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GOOD = {
     "transaction_id": "t1",
@@ -42,13 +43,13 @@ def with_field(field: str, literal: str) -> bytes:
 @given(st.binary(max_size=300))
 def test_any_bytes_give_a_value(raw):
     """Bytes of any kind are judged, not stumbled over."""
-    assert isinstance(decode(raw, SCHEMA), Transaction | Rejected)
+    assert isinstance(DECODER.decode(raw), Transaction | Rejected)
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), anything))
 def test_any_json_object_gives_a_value(record):
     """Any type in any field is judged; a transaction holds what the schema promises."""
-    result = read_record(GOOD | record, SCHEMA)
+    result = DECODER.read(GOOD | record)
 
     if isinstance(result, Transaction):
         assert math.isfinite(result.amount)
@@ -65,7 +66,7 @@ def test_a_truncated_message_is_rejected(data):
     """Half a message is never taken for a whole one."""
     raw = json.dumps(GOOD).encode()
 
-    result = decode(raw[: data.draw(st.integers(0, len(raw) - 1))], SCHEMA)
+    result = DECODER.decode(raw[: data.draw(st.integers(0, len(raw) - 1))])
 
     assert isinstance(result, Rejected)
 
@@ -112,7 +113,7 @@ def test_a_truncated_message_is_rejected(data):
 )
 def test_each_fault_has_its_code(raw, code):
     """The code is stable, the head of the message and its length and hash are kept."""
-    result = decode(raw, SCHEMA)
+    result = DECODER.decode(raw)
 
     assert isinstance(result, Rejected)
     assert result.code == code
@@ -135,7 +136,7 @@ def test_each_fault_has_its_code(raw, code):
 )
 def test_times_are_read_in_every_usual_form(written, read):
     """RFC 3339 and epoch in four units become aware UTC, to the millisecond."""
-    result = decode(with_field("timestamp", written), SCHEMA)
+    result = DECODER.decode(with_field("timestamp", written))
 
     assert isinstance(result, Transaction)
     assert result.timestamp == read
@@ -143,8 +144,8 @@ def test_times_are_read_in_every_usual_form(written, read):
 
 def test_other_fields_are_kept_as_extra_and_bounded():
     """What the schema does not know goes into one text; too much of it is only counted."""
-    small = read_record(GOOD | {"till": 3}, SCHEMA)
-    large = read_record(GOOD | {"blob": "x" * 10_000}, SCHEMA)
+    small = DECODER.read(GOOD | {"till": 3})
+    large = DECODER.read(GOOD | {"blob": "x" * 10_000})
 
     assert small.extra == '{"till":3}'
     assert json.loads(large.extra)["omitted"].startswith("1 fields")
@@ -161,7 +162,7 @@ def test_a_producer_with_other_names_needs_only_a_schema():
     )
     record = {"transaction_id": 7, "customer": 12, "merchant_id": "m", "amount": "3.50", "at": "2026-03-02"}
 
-    result = read_record(record | {"status": "KO"}, schema)
+    result = Decoder(schema).read(record | {"status": "KO"})
 
     assert isinstance(result, Transaction)
     assert (result.transaction_id, result.user_id, result.currency, result.status) == (
@@ -198,9 +199,9 @@ def test_columns_at_once_and_row_by_row_agree(records):
     table = pl.DataFrame(
         records, schema_overrides={"status": pl.String, "country": pl.String, "lat": pl.Float64}
     )
-    one_by_one = [read_record(record, SCHEMA) for record in table.iter_rows(named=True)]
+    one_by_one = [DECODER.read(record) for record in table.iter_rows(named=True)]
 
-    read = read_frame(table, SCHEMA)
+    read = read_frame(table, DECODER)
 
     taken = {row["row"]: transaction(row) for row in read.rows.iter_rows(named=True)}
     assert taken == {n: t for n, t in enumerate(one_by_one) if isinstance(t, Transaction)}

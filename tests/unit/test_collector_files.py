@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from collector import readers
 from collector.files import FileSource, find_files, source_name
 from collector.offline import read_inputs
+from collector.readers.endings import READERS
 from collector.schema import Schema, load_schema, with_options
 from txwatch.errors import ConfigurationError, InputError
 from txwatch.model import Partition
@@ -121,8 +121,8 @@ def test_a_corrupt_csv_line_is_quarantined_and_the_rest_goes_on(tmp_path):
     assert {r.sequence: r.rejected.code for r in rejected} == {
         1: "wrong_column_count",
         2: "wrong_type",
-        3: "bad_character",
-        4: "wrong_column_count",
+        3: "not_utf8",
+        4: "not_csv",
     }
 
 
@@ -192,7 +192,10 @@ def test_columns_that_the_schema_does_not_name_are_never_read(tmp_path):
         (lambda f: f / "none.csv", "there is no file .*none.csv"),
         (lambda f: write_text(f / "a.txt", "x"), "of no known kind; known endings are .csv"),
         (lambda f: write_text(f / "a.csv", ""), "a.csv is empty"),
-        (lambda f: write_text(f / "a.csv", "customer,amount\n"), "no column for transaction_id, .*--map"),
+        (
+            lambda f: write_text(f / "a.csv", "customer,amount\n"),
+            "needs transaction_id, .*it has customer, amount: use --map",
+        ),
         (lambda f: write_text(f / "a.parquet", "no"), "cannot be read as Parquet"),
         (lambda f: f, "no CSV, JSON Lines or Parquet file is found under"),
     ],
@@ -223,4 +226,4 @@ def test_a_schema_with_an_unknown_field_says_which_was_meant(tmp_path):
 
 def test_the_readers_are_known_by_their_endings():
     """Every ending leads to a reader."""
-    assert set(readers.READERS) >= {".csv", ".jsonl", ".parquet", ".csv.gz", ".jsonl.gz"}
+    assert set(READERS) >= {".csv", ".jsonl", ".parquet", ".csv.gz", ".jsonl.gz"}

@@ -1,0 +1,78 @@
+"""A producer's schema as JSON Schema (2020-12): what it has to send, for its own tools."""
+
+from typing import Any
+
+from collector.fields import LENGTHS, MAX_ID
+from collector.schema import FIELDS, REQUIRED, Schema
+from txwatch.model import Status
+
+Property = dict[str, Any]
+
+
+def json_schema(schema: Schema) -> dict[str, Any]:
+    """Return what a producer has to send; what it describes is accepted, some more is, too."""
+    document: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "transaction",
+        "description": "One payment attempt. Other properties are kept, bounded, as `extra`.",
+        "type": "object",
+        "required": [],
+        "properties": {},
+        "additionalProperties": True,
+    }
+    for field in FIELDS:
+        _add(
+            document,
+            schema.column(field).split("."),
+            _property(field, schema),
+            required=_is_required(field, schema),
+        )
+    return document
+
+
+def _add(document: dict[str, Any], path: list[str], described: Property, *, required: bool) -> None:
+    first, rest = path[0], path[1:]
+    if required and first not in document["required"]:
+        document["required"].append(first)
+    if not rest:
+        document["properties"][first] = described
+        return
+    inner = document["properties"].setdefault(first, {"type": "object", "required": [], "properties": {}})
+    _add(inner, rest, described, required=required)
+
+
+def _is_required(field: str, schema: Schema) -> bool:
+    return field in REQUIRED and field not in schema.defaults
+
+
+def _property(field: str, schema: Schema) -> Property:
+    described = dict(_PROPERTIES[field])
+    if field in schema.values:
+        described = {"enum": sorted({*schema.values[field], *described.get("enum", ())}, key=str)}
+    if field == "amount":
+        described["maximum"] = schema.max_amount
+    if field in schema.defaults:
+        described["default"] = schema.defaults[field]
+    return described
+
+
+def _id(longest: int = MAX_ID) -> Property:
+    return {"type": ["string", "integer"], "minLength": 1, "maxLength": longest}
+
+
+_PROPERTIES: dict[str, Property] = {
+    "transaction_id": _id(),
+    "timestamp": {
+        "type": ["string", "number"],
+        "description": "RFC 3339 with a zone, or epoch seconds, milliseconds, microseconds or nanoseconds",
+    },
+    "user_id": _id(),
+    "merchant_id": _id(),
+    "amount": {"type": "number", "minimum": 0},
+    "currency": {"type": "string", "description": "ISO 4217", "pattern": "^[A-Za-z]{3}$"},
+    "status": {"type": "string", "enum": [word.value for word in Status], "default": Status.APPROVED.value},
+    "country": {"type": "string", "description": "ISO 3166-1 alpha-2", "pattern": "^[A-Za-z]{2}$"},
+    "lat": {"type": "number", "minimum": -90, "maximum": 90},
+    "lon": {"type": "number", "minimum": -180, "maximum": 180},
+    **{field: _id(longest) for field, longest in LENGTHS.items()},
+}
