@@ -1,0 +1,138 @@
+"""The detector scores every row of the feed once, writes before it commits, and replays after a crash."""
+
+import msgspec
+import polars as pl
+import pytest
+
+from collector.simulator.settings import SimulationSettings
+from collector.simulator.simulation import Simulation
+from detectors.configuration import read_configuration
+from detectors.detection import Detection
+from detectors.service import CONSUMER, DetectorService, split_at
+from txwatch.columns import TRANSACTION
+from txwatch.errors import SnapshotError
+from txwatch.ledger import Ledger
+from txwatch.model import Cursor, Partition
+from txwatch.ports import AnomalyQuery
+from txwatch.settings import Settings
+from txwatch.shipped import rules_path
+from txwatch.testing import ManualClock, MemoryStore
+
+HERE = Partition("simulator", 0)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Four simulated days with their place in a feed."""
+    days = Simulation(SimulationSettings(seed=3, users=300, merchants=60, days=4, frauds_per_day=8)).days()
+    rows = pl.concat([day.transactions for day in days])
+    return rows.select(
+        pl.lit("simulator").alias("source"),
+        pl.lit(0, dtype=pl.Int32).alias("partition"),
+        pl.int_range(rows.height, dtype=pl.Int64).alias("sequence"),
+        *TRANSACTION,
+    )
+
+
+@pytest.fixture(scope="module")
+def configuration():
+    return read_configuration(rules_path(Settings()), window_seconds=3600)
+
+
+class Bench:
+    """A store with the rows in it, a ledger, and detectors opened as the command line does."""
+
+    def __init__(self, folder, rows, configuration):
+        self.clock = ManualClock()
+        self.store = MemoryStore(self.clock)
+        self.store.append(rows)
+        self.ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", self.clock)
+        self.configuration = configuration
+
+    def open(self) -> DetectorService:
+        kept = self.ledger.load_snapshot(CONSUMER)
+        fresh = Detection.fresh(self.configuration)
+        detection = Detection.restored(self.configuration, kept.payload) if kept else fresh
+        at = kept.cursors if kept else {}
+        return DetectorService(self.store, self.ledger, detection, self.clock, at=at, batch=400)
+
+    def found(self):
+        return {
+            a.anomaly_id: msgspec.structs.replace(a, detected_at=a.timestamp, arrived_at=None)
+            for a in self.store.anomalies(AnomalyQuery(limit=None))
+        }
+
+    def queued(self):
+        return [entry.anomaly_id for entry in self.ledger.discovered(0, 100_000)]
+
+
+def finish(service: DetectorService) -> None:
+    while service.step().handled:
+        pass
+    service.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, rows, configuration):
+    bench = Bench(tmp_path_factory.mktemp("undisturbed"), rows, configuration)
+    finish(bench.open())
+    return bench
+
+
+def test_every_row_is_scored_and_found_anomalies_are_queued(undisturbed, rows):
+    """Cursors end at the last row; store and queue name the same anomalies."""
+    last = undisturbed.ledger.cursors(CONSUMER)[HERE]
+
+    assert last.sequence == rows.height - 1
+    assert len(undisturbed.found()) > 10
+    assert set(undisturbed.queued()) == set(undisturbed.found())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_detector_that_vanishes_is_replayed_to_the_same_anomalies(
+    tmp_path, rows, configuration, undisturbed, steps
+):
+    """No snapshot was taken since the start: all is scored again, nothing is written or queued twice."""
+    bench = Bench(tmp_path, rows, configuration)
+    vanished = bench.open()
+    for _ in range(steps):
+        vanished.step()
+
+    second = bench.open()
+    finish(second)
+
+    assert second.health().figures["replayed_total"] == steps * 400
+    assert bench.found() == undisturbed.found()
+    assert sorted(bench.queued()) == sorted(undisturbed.queued())
+
+
+def test_a_detector_that_was_closed_replays_nothing(tmp_path, rows, configuration, undisturbed):
+    """Closing keeps the state; the next one goes on with it."""
+    bench = Bench(tmp_path, rows, configuration)
+    first = bench.open()
+    first.step()
+    first.close()
+
+    second = bench.open()
+    finish(second)
+
+    assert second.health().figures["replayed_total"] == 0
+    assert bench.found() == undisturbed.found()
+
+
+def test_a_snapshot_of_something_else_is_refused(configuration):
+    """One sentence instead of wrong scores."""
+    with pytest.raises(SnapshotError, match="another version"):
+        Detection.restored(configuration, b"not a snapshot")
+
+
+def test_rows_beyond_the_committed_cursors_are_new(rows):
+    """The committed part is a prefix; anything else counts as new as a whole."""
+    feed = rows[:10].with_columns(arrival=pl.int_range(10, dtype=pl.Int64))
+
+    parts = split_at(feed, {HERE: Cursor(3, 3)})
+    reversed_parts = split_at(feed.reverse(), {HERE: Cursor(3, 3)})
+
+    assert [(part.height, known) for part, known in parts] == [(4, True), (6, False)]
+    assert [(part.height, known) for part, known in reversed_parts] == [(10, False)]
+    assert split_at(feed[:0], {}) == []
