@@ -6,9 +6,10 @@ Done twice, nothing changes the second time: buckets and tokens are found by the
 differs is set, and a token whose rights differ is replaced.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from http import HTTPStatus
+from typing import TypeVar
 
 import msgspec
 from influxdb_client import (
@@ -27,19 +28,43 @@ from txwatch.errors import StoreBusyError, StoreError
 from txwatch.ports import RetentionPolicy
 from txwatch.stores.influx.layout import ROLES, Role, retentions
 
+T = TypeVar("T")
+
 TIMEOUT_MILLISECONDS = 30_000
 MOST = 100
 """How many buckets are asked for at once: the most that InfluxDB gives."""
 
 
 class Initialised(msgspec.Struct, frozen=True, kw_only=True):
-    """What is there now: the token of each role, and what was made or changed in this call."""
+    """What is there now: the token of each role, what was made or changed in this call, what was found."""
 
     tokens: dict[str, str]
     changes: tuple[str, ...]
+    found: tuple[str, ...] = ()
 
 
-def initialise(url: str, admin_token: str, org: str, retention: RetentionPolicy | None = None) -> Initialised:
+class _Work:
+    """What has been done so far; a dry run only says what it would do."""
+
+    def __init__(self, client: InfluxDBClient, *, dry_run: bool) -> None:
+        self.client = client
+        self.dry_run = dry_run
+        self.changes: list[str] = []
+        self.found: list[str] = []
+
+    def change(self, sentence: str, act: Callable[[], T]) -> T | None:
+        self.changes.append(sentence)
+        return None if self.dry_run else act()
+
+
+def initialise(
+    url: str,
+    admin_token: str,
+    org: str,
+    retention: RetentionPolicy | None = None,
+    *,
+    dry_run: bool = False,
+) -> Initialised:
     """Make or bring up to date whatever is missing or differs; idempotent.
 
     Args:
@@ -47,80 +72,117 @@ def initialise(url: str, admin_token: str, org: str, retention: RetentionPolicy 
         admin_token: An operator token; used here and kept nowhere.
         org: The organisation's name; made if it is missing.
         retention: How long buckets keep their points; the default policy if not given.
+        dry_run: Change nothing; `changes` then says what would be done, `tokens` has those that would stay.
 
     Raises:
         StoreBusyError: The server does not answer.
         StoreError: It refuses, as it does a token that may not administer.
     """
-    changes: list[str] = []
     try:
         with InfluxDBClient(url, admin_token, org=org, timeout=TIMEOUT_MILLISECONDS) as client:
-            org_id = _organisation(client, org, changes)
-            buckets = _buckets(client, org_id, retentions(retention or RetentionPolicy()), changes)
-            tokens = _tokens(client, org_id, buckets, changes)
+            work = _Work(client, dry_run=dry_run)
+            org_id = _organisation(work, org)
+            buckets = _buckets(work, org_id, retentions(retention or RetentionPolicy()))
+            tokens = _tokens(work, org_id, buckets)
     except ApiException as error:
         raise StoreError(f"InfluxDB at {url} refuses to be set up: {error.status} {error.message}") from error
     except HTTPError as error:
         raise StoreBusyError(f"InfluxDB at {url} does not answer: {error}") from error
-    return Initialised(tokens=tokens, changes=tuple(changes))
+    return Initialised(tokens=tokens, changes=tuple(work.changes), found=tuple(work.found))
 
 
-def _organisation(client: InfluxDBClient, name: str, changes: list[str]) -> str:
-    api = client.organizations_api()
+def _organisation(work: _Work, name: str) -> str | None:
+    """Return its id; None where a dry run would make it."""
+    api = work.client.organizations_api()
     try:
         found: list[Organization] = api.find_organizations(org=name)
     except ApiException as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
         found = []
-    if not found:
-        found = [api.create_organization(name)]
-        changes.append(f"organisation {name} made")
-    return str(found[0].id)
+    if found:
+        work.found.append(f"organisation {name}")
+        return str(found[0].id)
+    made = work.change(f"organisation {name} made", lambda: api.create_organization(name))
+    return None if made is None else str(made.id)
 
 
-def _buckets(
-    client: InfluxDBClient, org_id: str, wanted: dict[str, timedelta], changes: list[str]
-) -> dict[str, str]:
-    """Return the id of each wanted bucket, by name."""
-    api = client.buckets_api()
-    found: dict[str, Bucket] = {
-        each.name: each for each in api.find_buckets(org_id=org_id, limit=MOST).buckets
+def _buckets(work: _Work, org_id: str | None, wanted: dict[str, timedelta]) -> dict[str, str]:
+    """Return the id of each wanted bucket, by name; a dry run knows only those that are there."""
+    found = _found_buckets(work, org_id)
+    return {
+        name: str(bucket.id)
+        for name, kept in wanted.items()
+        if (bucket := _bucket(work, org_id, name, kept, found.get(name))) is not None
     }
-    for name, kept in wanted.items():
-        rules = [BucketRetentionRules(type="expire", every_seconds=int(kept.total_seconds()))]
-        if name not in found:
-            found[name] = api.create_bucket(Bucket(name=name, org_id=org_id, retention_rules=rules))
-            changes.append(f"bucket {name} made")
-        elif _kept(found[name]) != kept:
-            found[name].retention_rules = rules
-            api.update_bucket(found[name])
-            changes.append(f"bucket {name} keeps {kept.days} days")
-    return {name: str(found[name].id) for name in wanted}
+
+
+def _found_buckets(work: _Work, org_id: str | None) -> dict[str, Bucket]:
+    if org_id is None:
+        return {}
+    page = work.client.buckets_api().find_buckets(org_id=org_id, limit=MOST)
+    return {each.name: each for each in page.buckets}
+
+
+def _bucket(
+    work: _Work, org_id: str | None, name: str, kept: timedelta, present: Bucket | None
+) -> Bucket | None:
+    api = work.client.buckets_api()
+    rules = [BucketRetentionRules(type="expire", every_seconds=int(kept.total_seconds()))]
+    if present is None:
+        new = Bucket(name=name, org_id=org_id, retention_rules=rules)
+        made: Bucket | None = work.change(f"bucket {name} made", lambda: api.create_bucket(new))
+        return made
+    if _kept(present) == kept:
+        work.found.append(f"bucket {name} keeps {_in_words(kept)}")
+        return present
+    present.retention_rules = rules
+    work.change(f"bucket {name} keeps {_in_words(kept)}", lambda: api.update_bucket(present))
+    return present
+
+
+def _in_words(kept: timedelta) -> str:
+    return f"{kept.days} days" if kept else "its points for ever"
 
 
 def _kept(bucket: Bucket) -> timedelta:
     return timedelta(seconds=sum(rule.every_seconds for rule in bucket.retention_rules or ()))
 
 
-def _tokens(
-    client: InfluxDBClient, org_id: str, buckets: dict[str, str], changes: list[str]
-) -> dict[str, str]:
+def _tokens(work: _Work, org_id: str | None, buckets: dict[str, str]) -> dict[str, str]:
     """Return the token of each role."""
-    api = client.authorizations_api()
-    found = {each.description: each for each in api.find_authorizations(org_id=org_id)}
-    tokens = {}
-    for role, rights in ROLES.items():
-        name = f"txwatch {role}"
-        present, wanted = found.get(name), _permissions(rights, org_id, buckets)
-        if present is None or _comparable(present.permissions) != _comparable(wanted):
-            if present is not None:
-                api.delete_authorization(present)
-            new = Authorization(org_id=org_id, description=name, permissions=wanted)
-            present = api.create_authorization(authorization=new)
-            changes.append(f"token for {role} made")
-        tokens[role] = str(present.token)
-    return tokens
+    if org_id is None:
+        work.changes.extend(f"token for {role} made" for role in ROLES)
+        return {}
+    found = {
+        each.description: each for each in work.client.authorizations_api().find_authorizations(org_id=org_id)
+    }
+    tokens = {
+        role: _token(work, org_id, role, _permissions(rights, org_id, buckets), found.get(f"txwatch {role}"))
+        for role, rights in ROLES.items()
+    }
+    return {role: token for role, token in tokens.items() if token is not None}
+
+
+def _token(
+    work: _Work, org_id: str, role: str, wanted: list[Permission], present: Authorization | None
+) -> str | None:
+    """Return the role's token; one with other rights is replaced."""
+    api = work.client.authorizations_api()
+    complete = len(wanted) == len(ROLES[role].read) + len(ROLES[role].write)
+    if present and complete and _comparable(present.permissions) == _comparable(wanted):
+        work.found.append(f"token for {role}")
+        return str(present.token)
+
+    def make() -> Authorization:
+        new = Authorization(org_id=org_id, description=f"txwatch {role}", permissions=wanted)
+        made = api.create_authorization(authorization=new)
+        if present is not None:
+            api.delete_authorization(present)
+        return made
+
+    made = work.change(f"token for {role} made", make)
+    return None if made is None else str(made.token)
 
 
 def _permissions(rights: Role, org_id: str, buckets: dict[str, str]) -> list[Permission]:
@@ -131,6 +193,7 @@ def _permissions(rights: Role, org_id: str, buckets: dict[str, str]) -> list[Per
         )
         for action, names in actions.items()
         for name in names
+        if name in buckets
     ]
 
 

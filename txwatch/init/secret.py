@@ -1,0 +1,46 @@
+"""Which variables `.env` holds, and how a new secret is drawn: each from the system's random source."""
+
+import base64
+import secrets
+import uuid
+from collections.abc import Callable
+
+from txwatch.stores.influx.layout import ROLES
+
+ADMIN_PASSWORD = "INFLUXDB_ADMIN_PASSWORD"  # noqa: S105 - the variable's name
+ADMIN_TOKEN = "INFLUXDB_ADMIN_TOKEN"  # noqa: S105 - the variable's name
+SERVICES = "services"
+
+
+def cluster_id() -> str:
+    """Return a Kafka cluster id: 16 random bytes in URL-safe base64, not beginning with a dash."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not text.startswith("-"):
+            return text
+
+
+def key() -> str:
+    """Return 256 random bits."""
+    return secrets.token_hex(32)
+
+
+DRAWN: dict[str, Callable[[], str]] = {
+    ADMIN_PASSWORD: key,
+    ADMIN_TOKEN: key,
+    "KAFKA_CLUSTER_ID": cluster_id,
+    "TXWATCH_PSEUDONYM_KEY": key,
+}
+"""Variable -> how a new value is made."""
+
+
+def token_variable(role: str) -> str:
+    """Return the variable of a role's InfluxDB token; that of a process running every room has no suffix."""
+    return "TXWATCH_INFLUX_TOKEN" + ("" if role == SERVICES else f"_{role.upper()}")
+
+
+TOKENS = {role: token_variable(role) for role in ROLES}
+"""Role -> variable; empty until InfluxDB was set up."""
+
+VARIABLES = (*DRAWN, *TOKENS.values())
+"""Every variable that `txwatch init` writes."""
