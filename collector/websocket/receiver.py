@@ -1,5 +1,6 @@
 """The thread that holds a connection to a server and fills a bounded buffer with its frames."""
 
+import asyncio
 import queue
 import ssl
 import threading
@@ -7,14 +8,17 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import msgspec
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
-from websockets.sync.client import ClientConnection, connect
 
 from collector.websocket.backoff import wait_seconds
 
 OPEN_SECONDS = 10.0
 GLANCE_SECONDS = 0.2
 """How long one wait lasts before the thread looks whether it shall end."""
+
+FULL_SECONDS = 0.005
+"""How long to wait for room in the buffer before looking again."""
 
 _FORBIDDEN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
@@ -47,7 +51,7 @@ class Receiver:
         self._line = line
         self._luck = luck
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="websocket", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="websocket", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -55,22 +59,26 @@ class Receiver:
         self._stop.set()
         self._thread.join(OPEN_SECONDS + 1)
 
-    def _run(self) -> None:
+    def _work(self) -> None:
+        """Use one event loop: on TLS, reading and writing from two threads at once is not safe."""
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
         attempt = 0
         while not self._stop.is_set() and not self.fatal:
             before = self.connections
             try:
-                self._hold()
+                await self._hold()
             except (OSError, WebSocketException, EOFError) as error:
                 self._note(error)
             attempt = 0 if self.connections > before else attempt + 1
             if not self.fatal:
-                self._stop.wait(wait_seconds(attempt, self._luck()))
+                await self._pause(wait_seconds(attempt, self._luck()))
 
-    def _hold(self) -> None:
+    async def _hold(self) -> None:
         """Stay connected for as long as it lasts."""
         line = self._line
-        with connect(
+        async with connect(
             line.url(),
             ssl=line.context,
             additional_headers=line.headers,
@@ -82,30 +90,38 @@ class Receiver:
         ) as connection:
             self.connections += 1
             self.trouble = ""
-            self._receive(connection)
+            await self._receive(connection)
 
-    def _receive(self, connection: ClientConnection) -> None:
+    async def _receive(self, connection: ClientConnection) -> None:
         silent, pong = 0.0, None
         while not self._stop.is_set():
             try:
-                self._keep(_data(connection.recv(timeout=GLANCE_SECONDS, decode=False)))
-                silent, pong = 0.0, None
+                async with asyncio.timeout(GLANCE_SECONDS):
+                    frame = await connection.recv(decode=False)
             except TimeoutError:
                 silent += GLANCE_SECONDS
-                if pong is not None and pong.is_set():
+                if pong is not None and pong.done():
                     silent, pong = 0.0, None
                 elif pong is None and silent >= self._line.ping_seconds:
-                    pong = connection.ping()
+                    pong = asyncio.ensure_future(await connection.ping())
                 elif silent >= 2 * self._line.ping_seconds:
                     raise OSError("the server does not answer a ping") from None
+            else:
+                await self._keep(_data(frame))
+                silent, pong = 0.0, None
 
-    def _keep(self, frame: bytes) -> None:
+    async def _keep(self, frame: bytes) -> None:
         while not self._stop.is_set():
             try:
-                return self.frames.put(frame, timeout=GLANCE_SECONDS)
+                return self.frames.put_nowait(frame)
             except queue.Full:
-                continue
+                await asyncio.sleep(FULL_SECONDS)
         return None
+
+    async def _pause(self, seconds: float) -> None:
+        while seconds > 0 and not self._stop.is_set():
+            await asyncio.sleep(min(seconds, GLANCE_SECONDS))
+            seconds -= GLANCE_SECONDS
 
     def _note(self, error: Exception) -> None:
         self.trouble = _sentence(error)
