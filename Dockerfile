@@ -1,0 +1,20 @@
+# One image for every process of txwatch; the command says which.
+FROM python:3.11.13-slim-bookworm AS build
+WORKDIR /src
+COPY requirements-production.txt ./
+RUN python -m venv /opt/txwatch \
+    && /opt/txwatch/bin/pip install --no-cache-dir --require-hashes -r requirements-production.txt
+COPY . .
+RUN /opt/txwatch/bin/pip install --no-cache-dir hatchling==1.33.0 \
+    && /opt/txwatch/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && /opt/txwatch/bin/pip uninstall --yes hatchling
+
+FROM python:3.11.13-slim-bookworm
+RUN useradd --uid 10001 --create-home txwatch && install -d -o txwatch -g txwatch /data /config
+COPY --from=build /opt/txwatch /opt/txwatch
+ENV PATH=/opt/txwatch/bin:$PATH PYTHONUNBUFFERED=1 TXWATCH_HOME=/data XDG_CACHE_HOME=/data/cache NUMBA_CACHE_DIR=/data/cache/numba
+USER txwatch
+WORKDIR /config
+VOLUME /data
+ENTRYPOINT ["txwatch"]
+CMD ["--help"]
