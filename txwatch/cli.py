@@ -24,6 +24,7 @@ import collector.cli
 import detectors.cli
 from txwatch import __version__, doctor
 from txwatch.errors import TxwatchError, UsageError
+from txwatch.init import command as init
 from txwatch.model import Anomaly, Severity
 from txwatch.monitor import MonitorServer, Pulse
 from txwatch.play import (
@@ -320,5 +321,5 @@ def _monitor(pulse: Pulse, address: str | None) -> Iterator[None]:
         server.close()
 
 
-for room in (collector.cli, detectors.cli, alerts.cli):
-    room.mount(app)
+for part in (collector.cli, detectors.cli, alerts.cli, init):
+    part.mount(app)
