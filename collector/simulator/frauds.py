@@ -1,7 +1,7 @@
 """The frauds of the world: each kind a function that changes or adds rows of a day.
 
-A function gets the day's rows and returns them with its own in them, marked with the episode's number.
-To add a kind: write its function, and its line in KINDS.
+A function gets the scene, the episode and the day's rows, and returns them with its own in them, marked with
+the episode's number.  To add a kind: write its function, and its line in KINDS.
 """
 
 from collections.abc import Callable
@@ -9,15 +9,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from collector.simulator.rows import DECLINED, PLACES, Rows, purchases
-from collector.simulator.world import CITIES, FAR_PLACES, Floats, World
+from collector.simulator import victims
+from collector.simulator.places import CITIES, OVERSEAS, Flags, Floats, Ints
+from collector.simulator.rows import APPROVED, DECLINED, NO_EPISODE, STRANGE, Rows, purchases
+from collector.simulator.world import FAVOURITES, World
 
 MINUTE = 60.0
 HOUR = 3600.0
+DAY = 86_400.0
+STRANGE_EACH = 100
+"""Strange devices and cards that one episode may bring."""
 
 
 class Episode(NamedTuple):
-    """One fraud: what, who, from when to when (seconds since the first day's midnight)."""
+    """One fraud: what, who, from when to when (seconds since the first day's midnight).
+
+    `strength` is uniform between 0 and 1 and the same on all days of the episode.
+    """
 
     number: int
     kind: str
@@ -25,145 +33,176 @@ class Episode(NamedTuple):
     entity: int
     start: float
     end: float
+    strength: float
 
 
-Apply = Callable[[World, Episode, Rows, float, np.random.Generator], Rows]
-"""(world, episode, the day's rows, the day's midnight in seconds, randomness) -> the day's rows."""
+class Scene(NamedTuple):
+    """Where a fraud happens: the world, the day (0 is the first), and randomness of its own."""
+
+    world: World
+    day: int
+    rng: np.random.Generator
+
+
+Apply = Callable[[Scene, Episode, Rows], Rows]
 
 
 class Kind(NamedTuple):
-    """A kind of fraud: its share of the mix, whom it befalls, how long it lasts."""
+    """A kind of fraud: its share of the mix, whom it befalls, how long it lasts in seconds."""
 
     name: str
-    entity_kind: str
     share: float
+    entity_kind: str
+    victims: victims.Victims
     shortest: float
     longest: float
     apply: Apply
 
 
-def account_takeover(world: World, e: Episode, rows: Rows, midnight: float, rng: np.random.Generator) -> Rows:
-    """Half of a user's payments become three to eight times as large, most of them from a strange device."""
-    mine = np.flatnonzero((rows.user == e.entity) & _during(e, rows.seconds + midnight))
-    mine = mine[rng.random(len(mine)) < 0.5]
+def account_takeover(scene: Scene, e: Episode, rows: Rows) -> Rows:
+    """A user's amounts are three to eight times as large for days, most of them from a strange device."""
+    mine = np.flatnonzero((rows.user == e.entity) & _honest(rows) & _during(scene, e, rows))
+    mine = mine[scene.rng.random(len(mine)) < 0.5]
     amount, device, episode = rows.amount.copy(), rows.device.copy(), rows.episode.copy()
-    amount[mine] *= rng.uniform(3, 8, len(mine))
-    device[mine[rng.random(len(mine)) < 0.7]] = e.number
+    amount[mine] *= scene.rng.uniform(3, 8, len(mine))
+    device[mine[scene.rng.random(len(mine)) < 0.7]] = _strange(e)
     episode[mine] = e.number
-    return rows.having(amount=amount, device=device, episode=episode)
+    changed = rows.having(amount=amount, device=device, episode=episode)
+    return changed.and_then(_shopping_of_the_thief(scene, e))
 
 
-def card_testing(world: World, e: Episode, rows: Rows, midnight: float, rng: np.random.Generator) -> Rows:
-    """Eight to fifteen tiny amounts within minutes at one online merchant, most of them declined."""
-    times = _burst(e, midnight, rng, int(rng.integers(8, 16)))
-    user = np.full(len(times), e.entity)
-    made = purchases(
-        world, times, user, _online(world, rng, len(times)), rng.uniform(0.5, 2.5, len(times)), e.number
+def card_testing(scene: Scene, e: Episode, rows: Rows) -> Rows:
+    """Eight to fifteen tiny amounts within minutes at one to three online merchants, most declined."""
+    times = _burst(scene, e, int(scene.rng.integers(8, 16)))
+    few = scene.rng.choice(scene.world.online_shops(scene.day), int(scene.rng.integers(1, 4)))
+    made = _by_user(
+        scene, e, times, scene.rng.choice(few, len(times)), scene.rng.uniform(0.5, 2.5, len(times))
     )
-    status = np.where(rng.random(len(times)) < 0.7, DECLINED, made.status)
-    return rows.and_then(made.having(status=status, device=np.full(len(times), e.number)))
+    status = np.where(scene.rng.random(len(times)) < 0.7, DECLINED, APPROVED)
+    return rows.and_then(made.having(status=status, device=np.full(len(times), _strange(e))))
 
 
-def high_amount_new_place(
-    world: World, e: Episode, rows: Rows, midnight: float, rng: np.random.Generator
-) -> Rows:
-    """One or two large payments far from home, in a country where the user never was."""
-    times = _burst(e, midnight, rng, int(rng.integers(1, 3)))
-    amount = world.amount_level[e.entity] * rng.uniform(6, 14, len(times))
-    return rows.and_then(_abroad(world, e, times, amount, rng))
+def high_amount_new_place(scene: Scene, e: Episode, rows: Rows) -> Rows:
+    """One or two large payments in person overseas."""
+    times = _burst(scene, e, int(scene.rng.integers(1, 3)))
+    amount = scene.world.amount_level[e.entity] * scene.rng.uniform(6, 14, len(times))
+    return rows.and_then(_by_user(scene, e, times, _overseas(scene, e, len(times)), amount))
 
 
-def impossible_travel(
-    world: World, e: Episode, rows: Rows, midnight: float, rng: np.random.Generator
-) -> Rows:
+def impossible_travel(scene: Scene, e: Episode, rows: Rows) -> Rows:
     """A payment at home, and half an hour later one of a usual amount on another continent."""
-    times = _burst(e, midnight, rng, 1)
-    home = purchases(
-        world, times, np.array([e.entity]), _in_town(world, e.entity, rng), world.amount_level[[e.entity]]
-    )
-    amount = world.amount_level[e.entity] * rng.uniform(0.7, 2, 1)
-    return rows.and_then(home).and_then(_abroad(world, e, times + rng.uniform(20, 40) * MINUTE, amount, rng))
+    world, user = scene.world, np.array([e.entity])
+    times = _burst(scene, e, 1)
+    shop = scene.rng.choice(world.shops_in(int(world.home[e.entity]), scene.day), 1)
+    home = purchases(world, times, user, shop, world.amount_level[user])
+    later = times + scene.rng.uniform(20, 40) * MINUTE
+    amount = world.amount_level[user] * scene.rng.uniform(0.7, 2)
+    return rows.and_then(home).and_then(_by_user(scene, e, later, _overseas(scene, e, 1), amount))
 
 
-def velocity_burst(world: World, e: Episode, rows: Rows, midnight: float, rng: np.random.Generator) -> Rows:
+def velocity_burst(scene: Scene, e: Episode, rows: Rows) -> Rows:
     """Ten to twenty approved purchases within hours, each of them ordinary."""
-    times = _burst(e, midnight, rng, int(rng.integers(10, 21)))
-    merchant = world.favourites[e.entity, rng.integers(0, world.favourites.shape[1], len(times))]
-    amount = world.amount_level[e.entity] * np.exp(rng.normal(0.3, 0.3, len(times)))
-    return rows.and_then(purchases(world, times, np.full(len(times), e.entity), merchant, amount, e.number))
+    times = _burst(scene, e, int(scene.rng.integers(10, 21)))
+    shops = scene.world.favourites[e.entity, scene.rng.integers(0, FAVOURITES, len(times))]
+    amount = scene.world.amount_level[e.entity] * np.exp(scene.rng.normal(0.3, 0.3, len(times)))
+    return rows.and_then(_by_user(scene, e, times, _open_now(scene, shops), amount))
 
 
-def compromised_merchant(
-    world: World, e: Episode, rows: Rows, midnight: float, rng: np.random.Generator
-) -> Rows:
-    """A merchant's amounts are doubled or tripled for a day or two."""
-    mine = (rows.merchant == e.entity) & _during(e, rows.seconds + midnight)
-    factor = rng.uniform(2.0, 3.0)
-    amount = np.where(mine, rows.amount * factor, rows.amount)
+def compromised_merchant(scene: Scene, e: Episode, rows: Rows) -> Rows:
+    """A merchant's amounts are two to three times as large for a day or two."""
+    mine = (rows.merchant == e.entity) & _honest(rows) & _during(scene, e, rows)
+    amount = np.where(mine, rows.amount * (2 + e.strength), rows.amount)
     return rows.having(amount=amount, episode=np.where(mine, e.number, rows.episode))
 
 
-def merchant_outage(world: World, e: Episode, rows: Rows, midnight: float, rng: np.random.Generator) -> Rows:
-    """A busy merchant falls silent; its customers' payments do not happen."""
-    gone = (rows.merchant == e.entity) & _during(e, rows.seconds + midnight)
-    return rows.keep(~gone)
+def stolen_cards(scene: Scene, e: Episode, rows: Rows) -> Rows:
+    """Thirty to sixty payments with cards never seen before at one online merchant within hours."""
+    made = _of_everybody(scene, e, int(scene.rng.integers(30, 61)), level=1.5)
+    numbers = _strange(e) + np.arange(len(made))
+    return rows.and_then(made.having(card=numbers, device=numbers))
 
 
-def merchant_flood(world: World, e: Episode, rows: Rows, midnight: float, rng: np.random.Generator) -> Rows:
-    """A hundred and more small payments of many users at one merchant within an hour."""
-    times = _burst(e, midnight, rng, int(rng.integers(100, 200)))
-    user = rng.integers(0, len(world.rate), len(times))
-    amount = world.amount_level[user] * 0.5 * np.exp(rng.normal(0, 0.3, len(times)))
-    made = purchases(world, times, user, np.full(len(times), e.entity), amount, e.number)
-    return rows.and_then(made)
+def merchant_flood(scene: Scene, e: Episode, rows: Rows) -> Rows:
+    """A hundred and more small payments of many users at one online merchant within an hour."""
+    return rows.and_then(_of_everybody(scene, e, int(scene.rng.integers(100, 200)), level=0.5))
+
+
+def merchant_outage(scene: Scene, e: Episode, rows: Rows) -> Rows:
+    """A busy merchant falls silent; nobody's payments to it happen."""
+    return rows.keep((rows.merchant != e.entity) | ~_during(scene, e, rows))
 
 
 KINDS = (
-    Kind("account_takeover", "user", 0.22, 72 * HOUR, 144 * HOUR, account_takeover),
-    Kind("card_testing", "user", 0.18, 8 * MINUTE, 20 * MINUTE, card_testing),
-    Kind("high_amount_new_place", "user", 0.16, 10 * MINUTE, 60 * MINUTE, high_amount_new_place),
-    Kind("impossible_travel", "user", 0.12, 1 * MINUTE, 2 * MINUTE, impossible_travel),
-    Kind("velocity_burst", "user", 0.16, 2 * HOUR, 5 * HOUR, velocity_burst),
-    Kind("compromised_merchant", "merchant", 0.06, 24 * HOUR, 48 * HOUR, compromised_merchant),
-    Kind("merchant_outage", "busy merchant", 0.04, 3 * HOUR, 8 * HOUR, merchant_outage),
-    Kind("merchant_flood", "merchant", 0.06, 20 * MINUTE, 60 * MINUTE, merchant_flood),
+    Kind("account_takeover", 0.22, "user", victims.people, 72 * HOUR, 144 * HOUR, account_takeover),
+    Kind("card_testing", 0.18, "user", victims.people, 8 * MINUTE, 20 * MINUTE, card_testing),
+    Kind("high_amount_new_place", 0.15, "user", victims.people, 10 * MINUTE, HOUR, high_amount_new_place),
+    Kind("impossible_travel", 0.12, "user", victims.people, MINUTE, 2 * MINUTE, impossible_travel),
+    Kind("velocity_burst", 0.15, "user", victims.people, 2 * HOUR, 5 * HOUR, velocity_burst),
+    Kind(
+        "compromised_merchant", 0.05, "merchant", victims.visited, 24 * HOUR, 48 * HOUR, compromised_merchant
+    ),
+    Kind("stolen_cards", 0.04, "merchant", victims.online, 3 * HOUR, 5 * HOUR, stolen_cards),
+    Kind("merchant_flood", 0.05, "merchant", victims.online, 20 * MINUTE, HOUR, merchant_flood),
+    Kind("merchant_outage", 0.04, "merchant", victims.busiest, 3 * HOUR, 8 * HOUR, merchant_outage),
 )
-"""Every kind of fraud; a new one is added here."""
+"""Every kind of fraud, applied in this order, the silence last; a new one is added here."""
 
 
-def _during(e: Episode, seconds: Floats) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    return (seconds >= e.start) & (seconds < e.end)
+def _honest(rows: Rows) -> Flags:
+    honest: Flags = rows.episode == NO_EPISODE
+    return honest
 
 
-def _burst(e: Episode, midnight: float, rng: np.random.Generator, count: int) -> Floats:
-    """Times within the episode, as seconds of the day on which it starts, kept within that day."""
-    times: Floats = np.sort(rng.uniform(e.start, e.end, count)) - midnight
-    return np.clip(times, 0.0, 86_390.0)
+def _during(scene: Scene, e: Episode, rows: Rows) -> Flags:
+    at = rows.seconds + scene.day * DAY
+    return (at >= e.start) & (at < e.end)
 
 
-def _online(
-    world: World, rng: np.random.Generator, count: int
-) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    shops = np.flatnonzero(world.online)
-    chosen = rng.choice(shops) if len(shops) else 0
-    return np.full(count, chosen)
+def _burst(scene: Scene, e: Episode, count: int) -> Floats:
+    """Times in order within the part of the episode that lies on this day, in seconds of the day."""
+    first, last = max(e.start - scene.day * DAY, 0.0), min(e.end - scene.day * DAY, DAY - 1)
+    times: Floats = np.sort(scene.rng.uniform(first, last, count))
+    return times
 
 
-def _in_town(
-    world: World, user: int, rng: np.random.Generator
-) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    shops = np.flatnonzero(~world.online & (world.shop_city == world.home_city[user]))
-    return np.array([rng.choice(shops) if len(shops) else world.favourites[user, 0]])
+def _strange(e: Episode) -> int:
+    """The number of the first strange device or card of an episode."""
+    return STRANGE + e.number * STRANGE_EACH
 
 
-def _abroad(world: World, e: Episode, times: Floats, amount: Floats, rng: np.random.Generator) -> Rows:
-    """Purchases of a user in person in a far place."""
-    place = len(CITIES) + int(rng.integers(0, len(FAR_PLACES)))
-    shops = np.flatnonzero(~world.online)
-    merchant = rng.choice(shops if len(shops) else np.arange(len(world.online)), len(times))
-    made = purchases(world, times, np.full(len(times), e.entity), merchant, amount, e.number)
-    return made.having(
-        place=np.full(len(times), place),
-        lat=np.full(len(times), PLACES[place].lat),
-        lon=np.full(len(times), PLACES[place].lon),
-    )
+def _by_user(scene: Scene, e: Episode, times: Floats, shops: Ints, amount: Floats) -> Rows:
+    return purchases(scene.world, times, np.full(len(times), e.entity), shops, amount, e.number)
+
+
+def _shopping_of_the_thief(scene: Scene, e: Episode) -> Rows:
+    """One or two large online purchases when the account is taken, few on the days after."""
+    begins = e.start >= scene.day * DAY
+    times = _burst(scene, e, int(scene.rng.poisson(0.5)) + int(begins))
+    amount = scene.world.amount_level[e.entity] * scene.rng.uniform(3, 8, len(times))
+    shops = scene.rng.choice(scene.world.online_shops(scene.day), len(times))
+    return _by_user(scene, e, times, shops, amount).having(device=np.full(len(times), _strange(e)))
+
+
+def _of_everybody(scene: Scene, e: Episode, count: int, *, level: float) -> Rows:
+    """Payments of random people at the episode's merchant, `level` times what they usually pay."""
+    user = scene.rng.choice(victims.people(scene.world, scene.day), count)
+    amount = scene.world.amount_level[user] * level * np.exp(scene.rng.normal(0, 0.3, count))
+    return purchases(scene.world, _burst(scene, e, count), user, np.full(count, e.entity), amount, e.number)
+
+
+def _overseas(scene: Scene, e: Episode, count: int) -> Ints:
+    """Merchants of one overseas city outside the user's country."""
+    world = scene.world
+    home = CITIES[world.home[e.entity]].country
+    cities = [
+        city
+        for city in np.flatnonzero(OVERSEAS)
+        if CITIES[city].country != home and len(world.shops_in(int(city), scene.day))
+    ]
+    return scene.rng.choice(world.shops_in(int(scene.rng.choice(cities)), scene.day), count)
+
+
+def _open_now(scene: Scene, shops: Ints) -> Ints:
+    """Replace merchants that do not exist yet by online ones."""
+    instead = scene.rng.choice(scene.world.online_shops(scene.day), len(shops))
+    return np.where(scene.world.opened[shops] <= scene.day, shops, instead)
