@@ -123,19 +123,3 @@ def test_traffic_expires_with_the_series(store):
     store.expire(RetentionPolicy(), NOON)
 
     assert [w.start for w in store.traffic(TrafficQuery())] == [NOON]
-
-
-def test_a_file_without_traffic_gets_its_table(tmp_path):
-    """A file of the first layout is led to the newest one, and keeps what it has."""
-    path = tmp_path / "store.db"
-    store = SqliteStore(path, SystemClock(), writer=True)
-    with store._file.writing() as writing:
-        writing.execute("DROP TABLE traffic")
-        writing.execute("PRAGMA user_version=1")
-    store.close()
-
-    again = SqliteStore(path, SystemClock(), writer=True)
-    again.put_traffic([window()])
-
-    assert again.traffic(TrafficQuery()) == [window()]
-    again.close()

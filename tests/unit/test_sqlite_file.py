@@ -162,16 +162,6 @@ def test_a_file_that_is_no_store_is_one_sentence(tmp_path, content, sentence):
     assert (tmp_path / "store.db").read_bytes() == content
 
 
-def test_a_newer_layout_is_refused(tmp_path):
-    """An older program never touches what it does not know."""
-    store = SqliteStore(tmp_path / "store.db", ManualClock(), writer=False)
-    store._file.connection.execute("PRAGMA user_version=99")
-    store.close()
-
-    with pytest.raises(StoreError, match="comes from a newer txwatch"):
-        SqliteStore(tmp_path / "store.db", ManualClock(), writer=False)
-
-
 def test_an_address_nobody_knows_is_one_sentence():
     """The known forms are named."""
     with pytest.raises(ConfigurationError, match="sqlite:///"):

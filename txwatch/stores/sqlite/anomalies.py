@@ -13,12 +13,15 @@ TABLES = (
     (
         "CREATE TABLE anomalies (anomaly_id TEXT PRIMARY KEY, timestamp INTEGER NOT NULL, "
         "severity INTEGER NOT NULL, mode TEXT NOT NULL, user_id TEXT, merchant_id TEXT, transaction_id TEXT, "
-        "series TEXT, types TEXT NOT NULL, rules TEXT NOT NULL, document BLOB NOT NULL) WITHOUT ROWID"
+        "series TEXT, types TEXT NOT NULL, rules TEXT NOT NULL, document BLOB NOT NULL)"
     ),
-    "CREATE INDEX anomalies_by_time ON anomalies (timestamp)",
+    "CREATE INDEX anomalies_by_time ON anomalies (timestamp DESC, anomaly_id, severity, mode, types, rules)",
     "CREATE INDEX anomalies_by_user ON anomalies (user_id, timestamp)",
     "CREATE INDEX anomalies_by_merchant ON anomalies (merchant_id, timestamp)",
+    "CREATE INDEX anomalies_by_transaction ON anomalies (transaction_id)",
+    "CREATE INDEX anomalies_by_series ON anomalies (series, timestamp) WHERE series IS NOT NULL",
 )
+"""The index by time holds what else is filtered by, so that a rare rule is found without its documents."""
 
 _PUT = "REPLACE INTO anomalies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 

@@ -1,6 +1,9 @@
 """A WHERE clause that grows by the conditions that are given; None means no condition."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class Conditions:
@@ -34,5 +37,8 @@ class Conditions:
 
 
 def milliseconds(time: datetime | None) -> int | None:
-    """Return an aware time as milliseconds since 1970 UTC."""
-    return None if time is None else round(time.timestamp() * 1000)
+    """Return an aware time as milliseconds since 1970 UTC, a fraction counting as a whole one.
+
+    Stored times have no fractions, so a bound between two of them falls on the later one.
+    """
+    return None if time is None else -((EPOCH - time) // MILLISECOND)

@@ -1,17 +1,21 @@
-"""The SQLite file: opening, its tables, its transactions, and its errors as sentences.
+"""The SQLite file: opening, its transactions, and its errors as sentences.
 
-Guarantee: a transaction that returned is on the disk (`synchronous=FULL`), one that raised left nothing.
+Guarantee: a transaction that returned is on the disk (`synchronous=FULL`: in WAL mode NORMAL would lose
+the last ones with the power), one that raised left nothing.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 
 from txwatch.errors import StoreBusyError, StoreError
+from txwatch.stores.sqlite.localdisk import refuse_network
 
 BUSY_MILLISECONDS = 10_000
+CACHE_KIB = 65_536
+CHECKPOINT_PAGES = 4_000
+"""Of 4 KiB: the write-ahead log is carried into the file every 16 MB, not every few batches."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _SENTENCES = {
@@ -20,21 +24,27 @@ _SENTENCES = {
     sqlite3.SQLITE_NOTADB: "the file is not a txwatch store",
     sqlite3.SQLITE_READONLY: "the file cannot be written; check its owner and its folder's",
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; check that its folder exists and is yours",
-    sqlite3.SQLITE_IOERR: "the disk does not answer, or is full",
+    sqlite3.SQLITE_IOERR: "the disk does not answer, or is full; nothing of this batch was written",
+    sqlite3.SQLITE_PROTOCOL: "the file's locks do not work here; move it to a disk of this machine",
 }
+
+
+Prepare = Callable[[sqlite3.Connection, Path], None]
+"""Makes sure that a file has our tables, or refuses it."""
 
 
 class StoreFile:
     """One connection to the file; not for use by several threads."""
 
-    def __init__(self, path: Path, layouts: Sequence[Sequence[str]]) -> None:
-        """`layouts` are the statements that lead from each layout's version to the next, from nothing on."""
+    def __init__(self, path: Path, prepare: Prepare) -> None:
         self.path = path
+        refuse_network(path)
         with self._sentences():
             self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             with self._sentences():
-                self._prepare(layouts)
+                self._configure()
+                prepare(self.connection, path)
         except StoreError:
             self.connection.close()
             raise
@@ -48,8 +58,7 @@ class StoreFile:
                 yield self.connection
                 self.connection.execute("COMMIT")
             except BaseException:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
+                self._roll_back()
                 raise
 
     @contextmanager
@@ -60,26 +69,21 @@ class StoreFile:
             try:
                 yield self.connection
             finally:
-                self.connection.execute("COMMIT")
+                self._roll_back()
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""
         self.connection.close()
 
-    def _prepare(self, layouts: Sequence[Sequence[str]]) -> None:
-        connection = self.connection
-        connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA cache_size=-65536")
-        found = _version(connection)
-        if found > len(layouts):
-            raise StoreError(f"{self.path} comes from a newer txwatch (layout {found}); upgrade this one")
-        if found < len(layouts):
-            with self.writing() as writing:
-                for statement in chain(*layouts[_version(writing) :]):
-                    writing.execute(statement)
-                writing.execute(f"PRAGMA user_version={len(layouts)}")
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    def _configure(self) -> None:
+        self.connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+        self.connection.execute("PRAGMA synchronous=FULL")
+        self.connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        self.connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
@@ -92,8 +96,3 @@ class StoreFile:
                     f"{self.path} is being written by another process; try again in a moment"
                 ) from error
             raise StoreError(f"{self.path}: {_SENTENCES.get(code, str(error))}") from error
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    """Return the file's layout; 0 is an empty file."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -14,7 +14,8 @@ TABLES = (
         "sequence INTEGER NOT NULL, received_at INTEGER NOT NULL, code TEXT NOT NULL, "
         "document BLOB NOT NULL, PRIMARY KEY (source, partition, sequence)) WITHOUT ROWID"
     ),
-    "CREATE INDEX quarantine_by_time ON quarantine (received_at)",
+    "CREATE INDEX quarantine_by_time ON quarantine (received_at, sequence)",
+    "CREATE INDEX quarantine_by_code ON quarantine (code, received_at, sequence)",
 )
 
 

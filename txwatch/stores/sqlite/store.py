@@ -17,19 +17,28 @@ from txwatch.ports import (
     TrafficQuery,
     TransactionQuery,
 )
-from txwatch.stores.sqlite import anomalies, quarantine, series, traffic, transactions
-from txwatch.stores.sqlite.conditions import milliseconds
+from txwatch.stores.sqlite import anomalies, history, quarantine, series, traffic, transactions
+from txwatch.stores.sqlite.expiry import expire_records, expire_transactions
+from txwatch.stores.sqlite.feed import Feed
 from txwatch.stores.sqlite.file import StoreFile
+from txwatch.stores.sqlite.layout import prepare
 from txwatch.stores.sqlite.lock import IngestLock
 
-LAYOUTS = (
-    (*transactions.TABLES, *anomalies.TABLES, *series.TABLES, *quarantine.TABLES),
-    traffic.TABLES,
-)
-"""What each version of the file's layout added."""
+COUNTS = {
+    "transactions": "SELECT coalesce(sum(rows), 0) FROM chunks",
+    "anomalies": "SELECT count(*) FROM anomalies",
+    "series": "SELECT count(*) FROM series",
+    "quarantine": "SELECT count(*) FROM quarantine",
+}
+"""Kind of record -> the question how many there are."""
 
-EXPIRY_CHUNK = 10_000
-"""Rows deleted in one transaction, so that expiry never holds up ingestion for long."""
+EXPIRING = (
+    ("anomalies", "anomaly_id", "timestamp", "anomalies"),
+    ("series", "series, start", "start", "series"),
+    ("traffic", "start, seconds, source, partition, dimension, value", "start", "series"),
+    ("quarantine", "source, partition, sequence", "received_at", "quarantine"),
+)
+"""Tables beside the transactions: name, key, the column of their time, the policy that holds for them."""
 
 
 class SqliteStore:
@@ -39,22 +48,24 @@ class SqliteStore:
         self._lock = IngestLock(path) if writer else None
         self._clock = clock
         try:
-            self._file = StoreFile(path, LAYOUTS)
+            self._file = StoreFile(path, prepare)
         except BaseException:
             self._release()
             raise
+        self._feed = Feed(self._file)
 
     def append(self, rows: pl.DataFrame) -> None:
         """See `ports.TransactionStore.append`."""
-        transactions.append(self._file, self._clock, rows)
+        if not rows.is_empty():
+            transactions.append(self._file, self._clock, rows)
 
     def feed(self, after: Mapping[Partition, Cursor], limit: int) -> pl.DataFrame:
         """See `ports.TransactionStore.feed`."""
-        return transactions.feed(self._file, after, limit)
+        return self._feed.read(after, limit)
 
     def transactions(self, query: TransactionQuery) -> pl.DataFrame:
         """See `ports.TransactionStore.transactions`."""
-        return transactions.transactions(self._file, query)
+        return history.transactions(self._file, query)
 
     def put_anomalies(self, found: Sequence[Anomaly]) -> None:
         """See `ports.AnomalyStore.put_anomalies`."""
@@ -91,38 +102,20 @@ class SqliteStore:
     def counts(self) -> dict[str, int]:
         """Return how many records of each kind are stored."""
         with self._file.reading() as reading:
-            return {
-                table: int(reading.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
-                for table in ("transactions", "anomalies", "series", "quarantine")
-            }
+            return {kind: int(reading.execute(text).fetchone()[0]) for kind, text in COUNTS.items()}
 
     def expire(self, policy: RetentionPolicy, now: datetime) -> dict[str, int]:
         """Delete what is too old, a chunk at a time; returns how many records of each kind went."""
-        self._expire("traffic", "start", now - policy.series)
-        return {
-            "transactions": self._expire("transactions", "timestamp", now - policy.transactions),
-            "anomalies": self._expire("anomalies", "timestamp", now - policy.anomalies),
-            "series": self._expire("series", "start", now - policy.series),
-            "quarantine": self._expire("quarantine", "received_at", now - policy.quarantine),
-        }
+        file, clock = self._file, self._clock
+        gone = {"transactions": expire_transactions(file, clock, now - policy.transactions)}
+        for table, key, column, kind in EXPIRING:
+            gone[table] = expire_records(file, clock, table, key, column, now - getattr(policy, kind))
+        return {kind: gone[kind] for kind in COUNTS}
 
     def close(self) -> None:
         """Close the file and give the lock back; safe to call twice."""
         self._file.close()
         self._release()
-
-    def _expire(self, table: str, column: str, before: datetime) -> int:
-        gone = 0
-        while True:
-            with self._file.writing() as writing:
-                count = writing.execute(
-                    f"DELETE FROM {table} WHERE {column} < ? AND {column} <= "
-                    f"(SELECT max({column}) FROM (SELECT {column} FROM {table} ORDER BY {column} LIMIT ?))",
-                    (milliseconds(before), EXPIRY_CHUNK),
-                ).rowcount
-            gone += count
-            if count == 0:
-                return gone
 
     def _release(self) -> None:
         if self._lock is not None:
