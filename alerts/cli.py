@@ -9,6 +9,7 @@ import typer
 from alerts.channels import Channel, ConsoleChannel, FileChannel
 from alerts.policy import AlertSettings
 from alerts.service import NotifierService
+from txwatch.monitor import Address, monitored
 from txwatch.settings import current_settings
 from txwatch.shipped import rules_document, rules_path, section
 from txwatch.supervise import work
@@ -32,6 +33,7 @@ def mount(app: typer.Typer) -> None:
 
 def alert(
     file: Annotated[Path | None, typer.Option(help="Also append JSON lines to this file.")] = None,
+    metrics: Address = None,
     *,
     once: Annotated[bool, typer.Option("--once", help="Tell what is waiting, then end.")] = False,
 ) -> None:
@@ -40,4 +42,6 @@ def alert(
     Example: txwatch alert --file alerts.jsonl
     """
     with open_workplace(current_settings(), writer=False) as workplace:
-        work([open_notifier(workplace, file=file, console=True)], workplace.clock, once=once)
+        services = [open_notifier(workplace, file=file, console=True)]
+        with monitored(services, metrics) as beat:
+            work(services, workplace.clock, once=once, observe=beat)

@@ -19,6 +19,7 @@ from detectors.series import warm as series_warm
 from detectors.series.offline import score_series as score_series_file
 from detectors.service import CONSUMER, DetectorService
 from txwatch.errors import SnapshotError, UsageError
+from txwatch.monitor import Address, monitored
 from txwatch.settings import Settings, current_settings
 from txwatch.shipped import rules_path
 from txwatch.supervise import work
@@ -33,6 +34,7 @@ def mount(app: typer.Typer) -> None:
 
 
 def detect(
+    metrics: Address = None,
     *,
     once: Annotated[bool, typer.Option("--once", help="Score what is there, then end.")] = False,
 ) -> None:
@@ -41,7 +43,9 @@ def detect(
     Example: txwatch detect --once
     """
     with open_workplace(current_settings(), writer=False) as workplace:
-        work([open_detector(workplace)], workplace.clock, once=once)
+        services = [open_detector(workplace)]
+        with monitored(services, metrics) as beat:
+            work(services, workplace.clock, once=once, observe=beat)
 
 
 def score_series(

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,7 @@ from txwatch import __version__, doctor
 from txwatch.errors import TxwatchError, UsageError
 from txwatch.init import command as init
 from txwatch.model import Anomaly, Severity
-from txwatch.monitor import MonitorServer, Pulse
+from txwatch.monitor import Address, monitored
 from txwatch.play import (
     Deadline,
     PlainView,
@@ -128,7 +128,7 @@ def run(
     schema: collector.cli.SchemaFile = None,
     speed: collector.cli.Speed = 0.0,
     alerts_file: Annotated[Path | None, typer.Option(help="Append alerts here as JSON lines.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="HOST:PORT for /metrics and /healthz.")] = None,
+    metrics: Address = None,
     *,
     once: collector.cli.Once = False,
 ) -> None:
@@ -145,9 +145,8 @@ def run(
             detectors.cli.open_detector(workplace),
             alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
         ]
-        pulse = Pulse(services)
-        with _monitor(pulse, metrics):
-            work(services, workplace.clock, once=once, observe=pulse.beat)
+        with monitored(services, metrics) as beat:
+            work(services, workplace.clock, once=once, observe=beat)
         for service in services:
             typer.echo(f"{service.name}: {service.health().sentence}", err=True)
 
@@ -304,21 +303,6 @@ def _check_store(settings: Settings) -> doctor.Finding:
             advice="compare with a backup of the ledger; everything before that record is sound",
         )
     return doctor.Finding(check="store", state="ok", sentence=f"{settings.store_url}: {counts}")
-
-
-@contextmanager
-def _monitor(pulse: Pulse, address: str | None) -> Iterator[None]:
-    if address is None:
-        yield
-        return
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise UsageError(f"{address!r} is not of the form HOST:PORT")
-    server = MonitorServer(pulse, host, int(port))
-    try:
-        yield
-    finally:
-        server.close()
 
 
 for part in (collector.cli, detectors.cli, alerts.cli, init):

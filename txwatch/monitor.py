@@ -8,9 +8,12 @@ turns, else 503; its body says what is wrong, in one line a service.
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+import typer
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -80,6 +83,27 @@ class MonitorServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+Address = Annotated[str | None, typer.Option("--metrics", help="HOST:PORT for /metrics and /healthz.")]
+"""The option of every long-running command."""
+
+
+@contextmanager
+def monitored(services: Sequence[Service], address: str | None) -> Iterator[Callable[[], None]]:
+    """Serve what the services say at `address` (None: nowhere); yields what to call every round."""
+    pulse = Pulse(services)
+    if address is None:
+        yield lambda: None
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"{address!r} is not of the form HOST:PORT")
+    server = MonitorServer(pulse, host, int(port))
+    try:
+        yield pulse.beat
+    finally:
+        server.close()
 
 
 class _QuietHandler(WSGIRequestHandler):

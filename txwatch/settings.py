@@ -54,8 +54,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def current_settings() -> Settings:
     """Return the settings of this process: the environment first, then `.env` in the current folder."""
+    return from_environment(current_environment())
+
+
+def current_environment() -> dict[str, str]:
+    """Return every variable of this process, and those of `.env` that it does not have itself."""
     file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    return from_environment(file | dict(os.environ))
+    return file | dict(os.environ)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:

@@ -10,7 +10,7 @@ from txwatch.clock import SystemClock
 from txwatch.errors import StoreError
 from txwatch.ledger import Ledger
 from txwatch.ports import Store
-from txwatch.settings import Settings
+from txwatch.settings import Settings, current_environment
 from txwatch.stores import open_store
 
 
@@ -28,7 +28,7 @@ def open_workplace(settings: Settings, *, writer: bool) -> Iterator[Workplace]:
     """Open store and ledger; `writer` claims the store for ingestion (one process at a time)."""
     clock = SystemClock()
     _make_home(settings.home_path)
-    store = open_store(settings.store_url, clock, writer=writer)
+    store = open_store(settings.store_url, clock, writer=writer, secrets=current_environment())
     try:
         ledger = Ledger.open(settings.ledger_url, clock)
         try:
