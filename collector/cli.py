@@ -19,14 +19,17 @@ from collector.simulator.settings import SimulationSettings
 from collector.simulator.simulation import LABELS, Simulation
 from collector.simulator.source import SimulatorSource
 from collector.source import Source
+from collector.websocket.opening import is_websocket, open_websocket
 from txwatch.clock import SystemClock
 from txwatch.errors import UsageError
-from txwatch.settings import Settings, current_settings
+from txwatch.monitor import Address, monitored
+from txwatch.ports import Service
+from txwatch.settings import Settings, current_environment, current_settings
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_workplace
 
 Inputs = Annotated[
-    list[str] | None, typer.Argument(help="Files, folders or globs (CSV, JSON Lines, Parquet).")
+    list[str] | None, typer.Argument(help="Files, folders, globs, or one wss:// or listen+wss:// address.")
 ]
 Map = Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN: the producer's name of a field.")]
 Default = Annotated[list[str] | None, typer.Option("--default", help="FIELD=VALUE where nothing is sent.")]
@@ -48,6 +51,7 @@ def collect(
     default: Default = None,
     schema: SchemaFile = None,
     speed: Speed = 0.0,
+    metrics: Address = None,
     *,
     once: Once = False,
 ) -> None:
@@ -59,7 +63,10 @@ def collect(
     used = schema_of(settings, schema, mapping, default)
     with open_workplace(settings, writer=True) as workplace:
         source = open_source(workplace, inputs, used, speed)
-        work([open_collector(workplace, source)], workplace.clock, once=once)
+        services: list[Service] = [open_collector(workplace, source)]
+        with monitored(services, metrics) as beat:
+            work(services, workplace.clock, once=once, observe=beat)
+        typer.echo(f"collector: {services[0].health().sentence}", err=True)
 
 
 def schema_of(
@@ -74,9 +81,24 @@ def open_source(workplace: Workplace, inputs: Sequence[str] | None, schema: Sche
     """Return the source that the command or the settings name, at the place where it goes on."""
     names = list(inputs or ([workplace.settings.source] if workplace.settings.source else []))
     if not names:
-        raise UsageError("name at least one file, folder or glob to read, or set TXWATCH_SOURCE")
+        raise UsageError("name at least one file, folder, glob or wss:// address, or set TXWATCH_SOURCE")
+    if is_websocket(names[0]):
+        return _open_websocket(workplace, names, schema)
     source = FileSource(find_files(names), schema, workplace.ledger.positions, workplace.clock.now)
     return PacedSource(source, speed, workplace.clock) if speed else source
+
+
+def _open_websocket(workplace: Workplace, names: Sequence[str], schema: Schema) -> Source:
+    if len(names) > 1:
+        raise UsageError("a WebSocket is a source of its own; name one address and nothing else")
+    return open_websocket(
+        names[0],
+        schema,
+        workplace.ledger,
+        workplace.clock.now,
+        current_environment(),
+        workplace.settings.home_path,
+    )
 
 
 def open_collector(workplace: Workplace, source: Source) -> CollectorService:
