@@ -76,7 +76,6 @@ def test_secrets_reach_the_services_from_the_env_file(loaded):
         assert values["INFLUXDB_ADMIN_TOKEN"] not in environments[name].values()
 
 
-@pytest.mark.xfail(reason="--metrics is so far an option of `run` alone", strict=True)
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_each_command_is_one_of_the_command_line(name):
     """The real command line takes its words."""
