@@ -1,16 +1,18 @@
 """The ledger: what was committed stays, what raised left nothing, what is there twice is queued once."""
 
+import sqlite3
 import subprocess
 import sys
 import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sql
 
-from txwatch.errors import ConfigurationError, StoreError
-from txwatch.ledger import Ledger
+from txwatch.errors import ConfigurationError, SnapshotError, StoreBusyError, StoreError
+from txwatch.ledger import Ledger, database
 from txwatch.model import Anomaly, AnomalyType, Cursor, Partition, Severity
 from txwatch.testing import ManualClock
 
@@ -74,6 +76,24 @@ def test_an_anomaly_found_again_is_queued_again_only_when_it_is_graver(ledger):
     assert queued == [("a1", Severity.MEDIUM), ("a2", Severity.HIGH), ("a1", Severity.CRITICAL)]
 
 
+def test_an_anomaly_named_twice_in_one_step_is_queued_once(ledger):
+    """Unless the second time is graver."""
+    ledger.commit_step("detectors", {}, [anomaly(1, Severity.LOW), anomaly(1, Severity.LOW)])
+    ledger.commit_step("detectors", {}, [anomaly(2, Severity.LOW), anomaly(2, Severity.HIGH)])
+
+    queued = [(entry.anomaly_id, entry.severity) for entry in ledger.discovered(0, 10)]
+    assert queued == [("a1", Severity.LOW), ("a2", Severity.LOW), ("a2", Severity.HIGH)]
+
+
+def test_a_discovery_is_the_anomaly_as_it_was_found(ledger):
+    """The notifier needs no store to tell what happened."""
+    ledger.commit_step("detectors", {}, [anomaly(1)])
+
+    (entry,) = ledger.discovered(0, 10)
+
+    assert msgspec.json.decode(entry.document, type=Anomaly) == anomaly(1)
+
+
 def test_readers_of_the_queue_have_offsets_of_their_own(ledger):
     """Each goes on where it stopped."""
     ledger.commit_step("detectors", {}, [anomaly(n) for n in range(5)])
@@ -116,6 +136,36 @@ def test_a_damaged_snapshot_falls_back_to_the_one_before(ledger, tmp_path):
     assert "missing or damaged" in found.note
 
 
+def test_damaged_snapshots_are_no_reason_to_forget_silently(ledger, tmp_path):
+    """All damaged is a sentence with a way out; all deleted is that way out."""
+    for n in range(2):
+        ledger.save_snapshot("detectors", {A: Cursor(n, n)}, f"state {n}".encode(), "1")
+    files = list((tmp_path / "snapshots").iterdir())
+    for file in files:
+        file.write_bytes(b"")
+
+    with pytest.raises(SnapshotError, match=r"every snapshot of detectors in .* is damaged; to start"):
+        ledger.load_snapshot("detectors")
+    for file in files:
+        file.unlink()
+    assert ledger.load_snapshot("detectors") is None
+
+
+def test_what_a_crash_left_half_written_is_swept_and_nothing_of_others(ledger, tmp_path):
+    """Consumers whose names begin alike are not each other's."""
+    ledger.save_snapshot("detectors", {}, b"one", "1")
+    left = [".detectors-0123456789abcdef.snapshot.77", "detectors-0123456789abcdef.snapshot"]
+    others = ["detectors-two-0123456789abcdef.snapshot", "notes.txt"]
+    for name in left + others:
+        (tmp_path / "snapshots" / name).write_bytes(b"half")
+
+    ledger.save_snapshot("detectors", {}, b"two", "1")
+
+    there = {path.name for path in (tmp_path / "snapshots").iterdir()}
+    assert there >= set(others)
+    assert not there & set(left)
+
+
 def test_the_audit_is_a_chain(ledger, tmp_path):
     """A record that was changed afterwards is found."""
     for n in range(3):
@@ -134,29 +184,59 @@ def test_sigkill_in_a_step_leaves_all_or_nothing(tmp_path):
     """Cursor and queue always agree, however a process dies."""
     program = textwrap.dedent(
         f"""
-        import sys, tests_ledger as t
+        import tests_ledger as t
         ledger = t.open_ledger(t.Path({str(tmp_path)!r}))
-        print("ready", flush=True)
-        for n in range(100_000):
+        first = ledger.cursors("detectors").get(t.A, t.Cursor(-1, -1)).sequence + 1
+        for n in range(first, 100_000):
             ledger.commit_step("detectors", {{t.A: t.Cursor(n, n)}}, [t.anomaly(n)])
+            n == first and print("ready", flush=True)
         """
     )
     (tmp_path / "tests_ledger.py").write_text(Path(__file__).read_text())
     for _ in range(3):
         process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE)
         process.stdout.readline()
-        try:
+        with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=0.3)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        process.kill()
         process.wait()
         process.stdout.close()
 
         ledger = open_ledger(tmp_path)
-        last = max(int(entry.anomaly_id[1:]) for entry in ledger.discovered(0, 1_000_000))
-        assert ledger.cursors("detectors")[A].sequence <= last
-        assert len({entry.anomaly_id for entry in ledger.discovered(0, 1_000_000)}) == last + 1
+        found = [entry.anomaly_id for entry in ledger.discovered(0, 1_000_000)]
+        assert found == [f"a{n}" for n in range(ledger.cursors("detectors")[A].sequence + 1)]
         ledger.close()
+
+
+def test_sigkill_while_saving_snapshots_leaves_a_whole_one_with_its_own_cursors(tmp_path):
+    """State and cursors belong together, however a process dies."""
+    program = textwrap.dedent(
+        f"""
+        import tests_ledger as t
+        ledger = t.open_ledger(t.Path({str(tmp_path)!r}))
+        for n in range(1, 100_000):
+            ledger.save_snapshot("detectors", {{t.A: t.Cursor(n, n)}}, n.to_bytes(4) * 250_000, "1")
+            n == 1 and print("ready", flush=True)
+        """
+    )
+    (tmp_path / "tests_ledger.py").write_text(Path(__file__).read_text())
+    for turn in range(4):
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE)
+        process.stdout.readline()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.05 + 0.07 * turn)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+        ledger = open_ledger(tmp_path)
+        found = ledger.load_snapshot("detectors")
+        ledger.save_snapshot("detectors", {}, b"the next one", "1")
+        ledger.close()
+        number = found.cursors[A].sequence
+        assert found.payload == number.to_bytes(4) * 250_000
+        assert found.note == ""
+        assert len(list((tmp_path / "snapshots").iterdir())) == 2
 
 
 def test_an_address_nobody_knows_is_one_sentence():
@@ -167,5 +247,66 @@ def test_an_address_nobody_knows_is_one_sentence():
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
     """No traceback of the database."""
-    with pytest.raises(StoreError, match="the ledger refuses: unable to open"):
+    with pytest.raises(StoreError, match=r"ledger\.db refuses: unable to open the file; check"):
         open_ledger(tmp_path / "nowhere")
+
+
+def test_reading_waits_for_nobody(ledger, tmp_path, monkeypatch):
+    """A long write of another process holds up writes alone, and those may be tried again."""
+    monkeypatch.setattr(database, "BUSY_MILLISECONDS", 50)
+    ledger.commit_positions({A: 5})
+    other = open_ledger(tmp_path)
+    writer = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+
+    assert other.positions("topic") == {A: 5}
+    with pytest.raises(StoreBusyError, match="being written by another process") as caught:
+        other.commit_positions({A: 6})
+    writer.execute("ROLLBACK")
+    other.commit_positions({A: 7})
+
+    assert caught.value.retryable
+    assert ledger.positions("topic") == {A: 7}
+    writer.close()
+    other.close()
+
+
+def test_a_full_disk_records_nothing_of_a_step(ledger):
+    """SQLite's own limit stands for the disk: neither cursors nor discoveries are there."""
+    ledger.commit_step("detectors", {A: Cursor(1, 1)}, [anomaly(1)])
+    with ledger._writing() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 2}")
+
+    with pytest.raises(StoreError, match="the disk is full; nothing of this step was recorded"):
+        ledger.commit_step("detectors", {A: Cursor(2, 2)}, [anomaly(n) for n in range(2, 500)])
+
+    assert ledger.cursors("detectors") == {A: Cursor(1, 1)}
+    assert [entry.anomaly_id for entry in ledger.discovered(0, 1000)] == ["a1"]
+
+
+def test_a_file_that_is_no_ledger_is_one_sentence(tmp_path):
+    """It is left as it is."""
+    (tmp_path / "ledger.db").write_bytes(b"no database " * 200)
+
+    with pytest.raises(StoreError, match="the file is not a ledger"):
+        open_ledger(tmp_path)
+
+    assert (tmp_path / "ledger.db").read_bytes() == b"no database " * 200
+
+
+def test_a_newer_ledger_is_refused_and_one_without_a_version_is_taken(tmp_path):
+    """Versions before the first one wrote no number."""
+    open_ledger(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    connection.execute("DROP TABLE layout")
+    connection.close()
+    open_ledger(tmp_path).close()
+
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    with connection:
+        connection.execute("UPDATE layout SET version = 99")
+    connection.close()
+
+    with pytest.raises(StoreError, match=r"newer txwatch \(layout 99\)"):
+        open_ledger(tmp_path)

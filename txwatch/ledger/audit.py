@@ -1,4 +1,8 @@
-"""The audit: who did what, append-only, each record's hash covering the one before it."""
+"""The audit: who did what, append-only, each record's hash covering the one before it.
+
+A record that was changed, taken out or put in breaks the chain.  What the chain cannot show is that its
+newest records were cut off: for that, the last hash has to be kept somewhere else.
+"""
 
 import hashlib
 import json

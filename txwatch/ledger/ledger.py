@@ -5,19 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
-from txwatch.errors import ConfigurationError, StoreBusyError, StoreError
-from txwatch.ledger import audit, progress, queue, snapshots
+from txwatch.errors import ConfigurationError
+from txwatch.ledger import audit, layout, progress, queue, snapshots
+from txwatch.ledger.database import READING, open_sqlite, sentences
 from txwatch.ledger.queue import Discovery
 from txwatch.ledger.snapshots import Snapshot
-from txwatch.ledger.tables import metadata
 from txwatch.model import Anomaly, Cursor, Partition
 from txwatch.ports import Clock
-
-BUSY_MILLISECONDS = 10_000
 
 
 class Ledger:
@@ -34,31 +30,35 @@ class Ledger:
         if not url.startswith("sqlite:///"):
             raise ConfigurationError(f"no ledger is known for {url!r}; an address starts with sqlite:///")
         path = Path(url.removeprefix("sqlite:///"))
-        ledger = cls(_sqlite(url), path.parent / "snapshots", clock)
-        with ledger._transaction() as connection:
-            metadata.create_all(connection)
+        ledger = cls(open_sqlite(url), path.parent / "snapshots", clock)
+        try:
+            with ledger._writing() as connection:
+                layout.prepare(connection)
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
     def positions(self, source: str) -> dict[Partition, int]:
         """Return where the collector goes on reading in a source."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return progress.read_positions(connection, source)
 
     def commit_positions(self, moved: Mapping[Partition, int]) -> None:
         """Record the next sequence of each partition."""
-        with self._transaction() as connection:
+        with self._writing() as connection:
             progress.write_positions(connection, moved)
 
     def cursors(self, consumer: str) -> dict[Partition, Cursor]:
         """Return how far the consumer's results are committed."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return progress.read_cursors(connection, consumer)
 
     def commit_step(
         self, consumer: str, cursors: Mapping[Partition, Cursor], anomalies: Sequence[Anomaly]
     ) -> None:
         """Move the cursors and queue the new anomalies, together."""
-        with self._transaction() as connection:
+        with self._writing() as connection:
             progress.write_cursors(connection, consumer, cursors)
             queue.enqueue(connection, anomalies, self._now())
 
@@ -67,38 +67,42 @@ class Ledger:
     ) -> None:
         """Keep the state that belongs to these cursors; the last two are kept."""
         written = snapshots.write_payload(self._folder, consumer, payload)
-        with self._transaction() as connection:
+        with self._writing() as connection:
             needed = snapshots.record(connection, consumer, cursors, written, version, self._now())
         snapshots.sweep(self._folder, consumer, needed)
 
     def load_snapshot(self, consumer: str) -> Snapshot | None:
-        """Return the newest undamaged snapshot."""
-        with self._transaction() as connection:
+        """Return the newest undamaged snapshot, with a note when a newer one was not usable.
+
+        None when there is none, or when somebody deleted all of them to start anew; raises SnapshotError
+        when what is left is damaged.
+        """
+        with self._reading() as connection:
             return snapshots.newest(connection, self._folder, consumer)
 
     def discovered(self, after: int, limit: int) -> list[Discovery]:
         """Return entries of the queue beyond a number, in order of discovery."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return queue.beyond(connection, after, limit)
 
     def queue_position(self, name: str) -> int:
         """Return the number that a reader of the queue has handled last."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return queue.offset(connection, name)
 
     def advance(self, name: str, number: int) -> None:
         """Record that a reader of the queue has handled everything up to a number."""
-        with self._transaction() as connection:
+        with self._writing() as connection:
             queue.advance(connection, name, number)
 
     def record(self, actor: str, action: str, facts: Mapping[str, Any]) -> None:
         """Append to the audit."""
-        with self._transaction() as connection:
+        with self._writing() as connection:
             audit.append(connection, self._now(), actor, action, facts)
 
     def verify(self) -> int | None:
         """Return the number of the first audit record that was tampered with, None when all is whole."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return audit.first_broken(connection)
 
     def close(self) -> None:
@@ -109,30 +113,17 @@ class Ledger:
         return self._clock.now().timestamp()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            text = str(error.orig)
-            if "locked" in text:
-                raise StoreBusyError(f"the ledger is being written by another process: {text}") from error
-            raise StoreError(f"the ledger refuses: {text}") from error
+    def _writing(self) -> Iterator[Connection]:
+        """One transaction, all or nothing; waits for other writers."""
+        with sentences(self._engine), self._engine.begin() as connection:
+            yield connection
 
-
-def _sqlite(url: str) -> Engine:
-    """SQLite's own part: WAL, full durability, and transactions that take the write lock at once."""
-    engine = sql.create_engine(url, poolclass=sql.pool.StaticPool, connect_args={"check_same_thread": False})
-
-    @sql.event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-
-    @sql.event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """One consistent view, however much is written meanwhile."""
+        with (
+            sentences(self._engine),
+            self._engine.connect().execution_options(**READING) as connection,
+            connection.begin(),
+        ):
+            yield connection

@@ -1,8 +1,9 @@
 """Positions of the collector and cursors of the feed's consumers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sql
+from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 
 from txwatch.ledger.tables import cursors, positions
@@ -17,12 +18,7 @@ def read_positions(connection: Connection, source: str) -> dict[Partition, int]:
 
 def write_positions(connection: Connection, moved: Mapping[Partition, int]) -> None:
     """Record the next sequence of each partition."""
-    for partition, following in moved.items():
-        here = (positions.c.source == partition.source) & (positions.c.partition == partition.partition)
-        changed = connection.execute(sql.update(positions).where(here).values(next=following))
-        if changed.rowcount == 0:
-            values = {"source": partition.source, "partition": partition.partition, "next": following}
-            connection.execute(sql.insert(positions).values(values))
+    _write(connection, positions, [{**place._asdict(), "next": next_} for place, next_ in moved.items()])
 
 
 def read_cursors(connection: Connection, consumer: str) -> dict[Partition, Cursor]:
@@ -35,15 +31,19 @@ def read_cursors(connection: Connection, consumer: str) -> dict[Partition, Curso
 
 
 def write_cursors(connection: Connection, consumer: str, moved: Mapping[Partition, Cursor]) -> None:
-    """Record how far a consumer has committed."""
-    for partition, cursor in moved.items():
-        here = (
-            (cursors.c.consumer == consumer)
-            & (cursors.c.source == partition.source)
-            & (cursors.c.partition == partition.partition)
+    """Record how far a consumer has committed; the ones that stand still are not written again."""
+    known = read_cursors(connection, consumer)
+    changed = [(place, cursor) for place, cursor in moved.items() if known.get(place) != cursor]
+    rows = [{"consumer": consumer, **place._asdict(), **cursor._asdict()} for place, cursor in changed]
+    _write(connection, cursors, rows)
+
+
+def _write(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Replace rows by their key, in two statements however many there are, on every database."""
+    if rows:
+        keys = [column.name for column in table.primary_key]
+        here = sql.and_(*(table.c[name] == sql.bindparam(f"key_{name}") for name in keys))
+        connection.execute(
+            sql.delete(table).where(here), [{f"key_{n}": row[n] for n in keys} for row in rows]
         )
-        values = {"arrival": cursor.arrival, "sequence": cursor.sequence}
-        changed = connection.execute(sql.update(cursors).where(here).values(values))
-        if changed.rowcount == 0:
-            key = {"consumer": consumer, "source": partition.source, "partition": partition.partition}
-            connection.execute(sql.insert(cursors).values(key | values))
+        connection.execute(sql.insert(table), rows)

@@ -22,16 +22,11 @@ class Discovery(msgspec.Struct, frozen=True, kw_only=True):
 def enqueue(connection: Connection, anomalies: Sequence[Anomaly], at: float) -> None:
     """Queue anomalies that are not queued yet, or only with a lower severity."""
     known = _known(connection, [anomaly.anomaly_id for anomaly in anomalies])
-    rows = [
-        {
-            "anomaly_id": anomaly.anomaly_id,
-            "severity": int(anomaly.severity),
-            "discovered_at": at,
-            "document": msgspec.json.encode(anomaly),
-        }
-        for anomaly in anomalies
-        if known.get(anomaly.anomaly_id, 0) < anomaly.severity
-    ]
+    rows = []
+    for anomaly in anomalies:
+        if known.get(anomaly.anomaly_id, 0) < anomaly.severity:
+            known[anomaly.anomaly_id] = anomaly.severity
+            rows.append(_row(anomaly, at))
     if rows:
         connection.execute(sql.insert(discoveries), rows)
 
@@ -54,6 +49,15 @@ def advance(connection: Connection, name: str, number: int) -> None:
     changed = connection.execute(sql.update(offsets).where(offsets.c.name == name).values(number=number))
     if changed.rowcount == 0:
         connection.execute(sql.insert(offsets).values(name=name, number=number))
+
+
+def _row(anomaly: Anomaly, at: float) -> dict[str, object]:
+    return {
+        "anomaly_id": anomaly.anomaly_id,
+        "severity": int(anomaly.severity),
+        "discovered_at": at,
+        "document": msgspec.json.encode(anomaly),
+    }
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> dict[str, int]:

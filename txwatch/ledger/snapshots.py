@@ -4,20 +4,23 @@
 2. One transaction records file, hash and cursors.
 3. All but the last two are forgotten and their files deleted.
 
-A crash before 2 leaves a file that nobody names; the next snapshot deletes it.
+A crash before 2 leaves a file that nobody names, whole or half; the next snapshot deletes it.  One process
+at a time writes snapshots of one consumer.
 """
 
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import sqlalchemy as sql
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
-from txwatch.errors import StoreError
+from txwatch.errors import SnapshotError, StoreError
 from txwatch.ledger.tables import snapshots
 from txwatch.model import Cursor, Partition
 
@@ -36,15 +39,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 def write_payload(folder: Path, consumer: str, payload: bytes) -> tuple[str, str]:
     """Write the payload durably; returns (file name, sha256)."""
     digest = hashlib.sha256(payload).hexdigest()
-    name = f"{consumer}-{digest[:16]}.snapshot"
+    name = f"{quote(consumer, safe='')}-{digest[:16]}.snapshot"
     temporary = folder / f".{name}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_synced(temporary, payload)
         temporary.replace(folder / name)
+        _sync_folder(folder)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise StoreError(f"cannot write a snapshot to {folder}: {error.strerror}") from error
@@ -78,31 +79,64 @@ def record(
 
 
 def sweep(folder: Path, consumer: str, needed: set[str]) -> None:
-    """Delete the consumer's files that no record names."""
-    for path in folder.glob(f"{consumer}-*.snapshot"):
-        if path.name not in needed:
+    """Delete the consumer's files that no record names, and what a crash left of one half-written."""
+    own = re.compile(rf"\.?{re.escape(quote(consumer, safe=''))}-[0-9a-f]{{16}}\.snapshot(\.\d+)?")
+    for path in folder.iterdir():
+        if own.fullmatch(path.name) and path.name not in needed:
             path.unlink(missing_ok=True)
 
 
 def newest(connection: Connection, folder: Path, consumer: str) -> Snapshot | None:
-    """Return the newest undamaged snapshot, with a note when a newer one was damaged."""
+    """Return the newest undamaged snapshot, with a note when a newer one was missing or damaged.
+
+    None when no file is left; raises SnapshotError when files are left and all of them are damaged.
+    """
     mine = sql.select(snapshots).where(snapshots.c.consumer == consumer)
-    note = ""
+    note, left = "", 0
     for row in connection.execute(mine.order_by(snapshots.c.number.desc())).mappings():
         payload = _payload(folder / row["file"])
         if payload is not None and hashlib.sha256(payload).hexdigest() == row["sha256"]:
-            return Snapshot(
-                cursors={Partition(s, p): Cursor(a, n) for s, p, a, n in json.loads(row["cursors"])},
-                payload=payload,
-                version=row["version"],
-                note=note,
-            )
+            return _snapshot(row, payload, note)
+        left += payload is not None
         note = f"snapshot {row['file']} is missing or damaged; an older state is used and replayed from"
+    if left:
+        raise SnapshotError(
+            f"every snapshot of {consumer} in {folder} is damaged; to start with empty baselines, delete "
+            "that folder: the transactions in the store are then scored anew"
+        )
     return None
 
 
+def _snapshot(row: RowMapping, payload: bytes, note: str) -> Snapshot:
+    return Snapshot(
+        cursors={Partition(s, p): Cursor(a, n) for s, p, a, n in json.loads(row["cursors"])},
+        payload=payload,
+        version=row["version"],
+        note=note,
+    )
+
+
 def _payload(path: Path) -> bytes | None:
+    """Return the file's bytes, none of them when the disk does not give them back, None without a file."""
     try:
         return path.read_bytes()
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError:
+        return b""
+
+
+def _write_synced(path: Path, payload: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(payload)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """A renamed file has its name for good only when its folder is on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -14,6 +14,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+layout = Table("layout", metadata, Column("version", Integer, nullable=False))
+"""One row: the version of these tables."""
+
 positions = Table(
     "positions",
     metadata,

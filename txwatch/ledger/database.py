@@ -1,0 +1,58 @@
+"""The database under the ledger: the only place that knows which one it is, and its errors as sentences."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from txwatch.errors import StoreBusyError, StoreError
+
+BUSY_MILLISECONDS = 10_000
+READING = {"txwatch_reading": True}
+"""Execution options of a connection that only reads, so that it waits for nobody."""
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_SENTENCES = {
+    sqlite3.SQLITE_FULL: "the disk is full; nothing of this step was recorded",
+    sqlite3.SQLITE_IOERR: "the disk does not answer, or is full; nothing of this step was recorded",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it from a backup",
+    sqlite3.SQLITE_NOTADB: "the file is not a ledger",
+    sqlite3.SQLITE_READONLY: "the file cannot be written; check its owner and its folder's",
+    sqlite3.SQLITE_CANTOPEN: "unable to open the file; check that its folder exists and is yours",
+}
+
+
+def open_sqlite(url: str) -> Engine:
+    """Return an engine on one SQLite file: WAL, every commit synced, and the write lock taken at once."""
+    engine = sql.create_engine(url, poolclass=sql.pool.StaticPool, connect_args={"check_same_thread": False})
+
+    @sql.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @sql.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reading = READING.items() <= connection.get_execution_options().items()
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def sentences(engine: Engine) -> Iterator[None]:
+    """Raise what the database says as one sentence for a person."""
+    try:
+        yield
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        if code in _BUSY:
+            raise StoreBusyError("the ledger is being written by another process; try again") from error
+        why = _SENTENCES.get(code, str(error.orig))
+        raise StoreError(f"the ledger {engine.url.database} refuses: {why}") from error
