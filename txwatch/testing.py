@@ -49,6 +49,7 @@ class MemoryStore:
         self._clock = clock
         self._rows = pl.DataFrame(schema=FEED)
         self._arrival = 0
+        self._last: dict[Partition, int] = {}
         self._anomalies: dict[str, Anomaly] = {}
         self._series: dict[tuple[str, datetime], SeriesPoint] = {}
         self._quarantine: dict[tuple[str, int, int], Quarantined] = {}
@@ -56,13 +57,18 @@ class MemoryStore:
 
     def append(self, rows: pl.DataFrame) -> None:
         """See `ports.TransactionStore.append`."""
-        fresh = rows.join(
-            self._rows, on=["source", "partition", "sequence"], how="anti", maintain_order="left"
-        )
         first = max(int(self._clock.now().timestamp() * 1e9), self._arrival + 1)
-        arrivals = pl.int_range(first, first + fresh.height, dtype=pl.Int64, eager=True)
-        self._arrival = max(self._arrival, first + fresh.height - 1) if fresh.height else self._arrival
-        self._rows = pl.concat([self._rows, fresh.with_columns(arrival=arrivals).select(list(FEED))])
+        self._arrival = first + rows.height
+        numbered = rows.with_columns(arrival=first + pl.int_range(pl.len(), dtype=pl.Int64))
+        fresh = [self._is_fresh(*key) for key in rows.select("source", "partition", "sequence").iter_rows()]
+        self._rows = pl.concat([self._rows, numbered.filter(fresh).select(list(FEED))])
+
+    def _is_fresh(self, source: str, partition: int, sequence: int) -> bool:
+        place = Partition(source, partition)
+        if place in self._last and sequence <= self._last[place]:
+            return False
+        self._last[place] = sequence
+        return True
 
     def feed(self, after: Mapping[Partition, Cursor], limit: int) -> pl.DataFrame:
         """See `ports.TransactionStore.feed`."""

@@ -201,6 +201,34 @@ def test_a_redelivery_after_a_restart_changes_nothing(store):
     assert store.counts()["transactions"] == 7
 
 
+def test_what_is_at_or_below_the_last_sequence_is_a_redelivery(store):
+    """However the batches were cut before the restart, and within one batch too."""
+    store.append(rows(3, first=5))
+    store.append(pl.concat([rows(9), rows(10)]))
+
+    assert read_all(store, 4) == [("topic", 0, n) for n in range(5, 10)]
+
+
+@pytest.mark.parametrize(
+    "text", ["it's", 'say "hi"', "a,b c=d", "back\\slash\\", "line\nbreak", "tab\t", "ü 😀", "x" * 5000]
+)
+def test_any_text_of_a_producer_survives(store, text):
+    """No character of an id or of another field is special, in writing or in asking."""
+    written = rows(1, source=text, user_id=text, merchant_id=text, transaction_id=text, extra=text)
+    store.append(written)
+
+    assert store.feed({}, 10).drop("arrival").equals(written)
+    assert store.transactions(TransactionQuery(user_id=text)).drop("arrival").equals(written)
+
+
+def test_closing_twice_is_safe(opener, tmp_path, clock):
+    """Whoever cleans up need not know who was first."""
+    store = opener(tmp_path, clock)
+
+    store.close()
+    store.close()
+
+
 def test_two_topics_with_the_same_partition_and_offsets_stay_apart(store):
     """The source is part of the identity."""
     store.append(rows(3, source="a"))

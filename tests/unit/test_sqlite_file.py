@@ -44,8 +44,9 @@ def rows(first: int, count: int) -> pl.DataFrame:
     return SCOPE["rows"](first, count)
 
 
-def run(tmp_path, program: str) -> subprocess.Popen:
-    text = f"{ROWS}\nstore = SqliteStore(Path({str(tmp_path / 'store.db')!r}), SystemClock(), writer=True)\n"
+def run(tmp_path, program: str, *, writer: bool = True) -> subprocess.Popen:
+    path = str(tmp_path / "store.db")
+    text = f"{ROWS}\nstore = SqliteStore(Path({path!r}), SystemClock(), writer={writer})\n"
     return subprocess.Popen(
         [sys.executable, "-c", text + textwrap.dedent(program)], stdout=subprocess.PIPE, text=True
     )
@@ -95,27 +96,49 @@ def test_sigkill_during_appends_leaves_whole_batches_only(tmp_path):
 
 def test_several_processes_read_while_one_ingests(tmp_path):
     """Every reader sees a growing number of whole batches, never an error."""
-    writer = run(
-        tmp_path,
-        """
+    SqliteStore(tmp_path / "store.db", SystemClock(), writer=False).close()
+    reading = """
+        from txwatch.ports import TransactionQuery
+        seen = [0]
         print("ready", flush=True)
-        for n in range(40):
-            store.append(rows(n * 500, 500))
-        """,
-    )
-    writer.stdout.readline()
-    readers = [SqliteStore(tmp_path / "store.db", SystemClock(), writer=False) for _ in range(3)]
-    seen = []
-    while writer.poll() is None:
-        seen += [reader.counts()["transactions"] for reader in readers]
-    writer.stdout.close()
-
-    assert writer.returncode == 0
-    assert seen == sorted(seen)
-    assert all(count % 500 == 0 for count in seen)
-    assert readers[0].counts()["transactions"] == 20_000
+        while seen[-1] < 20_000:
+            seen.append(store.counts()["transactions"])
+            newest = store.transactions(TransactionQuery(user_id="u", limit=3))["sequence"].to_list()
+            assert newest == sorted(newest) and len(newest) == min(3, seen[-1] or len(newest))
+        assert seen == sorted(seen) and all(count % 500 == 0 for count in seen)
+    """
+    readers = [run(tmp_path, reading, writer=False) for _ in range(2)]
     for reader in readers:
-        reader.close()
+        reader.stdout.readline()
+    writer = run(tmp_path, "for n in range(40): store.append(rows(n * 500, 500))")
+
+    for process in (writer, *readers):
+        process.communicate(timeout=120)
+
+    assert [process.returncode for process in (writer, *readers)] == [0, 0, 0]
+
+
+def test_short_writes_of_other_processes_wait_their_turn(tmp_path):
+    """While one ingests at full speed, others write what they found; all of it is there."""
+    SqliteStore(tmp_path / "store.db", SystemClock(), writer=False).close()
+    writing = """
+        import os
+        from txwatch.ports import SeriesPoint
+        from txwatch.clock import SystemClock
+        for n in range(30):
+            point = SeriesPoint(series=f"{os.getpid()}-{n}", start=SystemClock().now(), seconds=60, value=1.0)
+            store.put_series([point])
+    """
+    processes = [run(tmp_path, "for n in range(60): store.append(rows(n * 500, 500))")]
+    processes += [run(tmp_path, writing, writer=False) for _ in range(2)]
+
+    for process in processes:
+        process.communicate(timeout=120)
+
+    store = SqliteStore(tmp_path / "store.db", SystemClock(), writer=False)
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert store.counts() == {"transactions": 30_000, "anomalies": 0, "series": 60, "quarantine": 0}
+    store.close()
 
 
 def test_a_short_write_waits_its_turn_and_then_says_it_is_busy(tmp_path, monkeypatch):
@@ -146,6 +169,41 @@ def test_a_full_disk_loses_nothing_and_leaves_nothing_half_written(tmp_path):
 
     assert store.counts()["transactions"] == 100
     store.close()
+
+
+def test_a_disk_that_takes_no_more_bytes_keeps_whole_batches(tmp_path):
+    """The operating system's limit on a file's size, met in the middle of a batch: one sentence, no half."""
+    process = run(
+        tmp_path,
+        """
+        import resource
+        from txwatch.errors import StoreError
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+        try:
+            for n in range(1000):
+                store.append(rows(n * 500, 500))
+        except StoreError as error:
+            print(error, flush=True)
+        """,
+    )
+    sentence, _ = process.communicate(timeout=120)
+
+    assert "the disk does not answer, or is full; nothing of this batch was written" in sentence
+    store = SqliteStore(tmp_path / "store.db", SystemClock(), writer=True)
+    count = store.counts()["transactions"]
+    assert count > 0
+    assert store.feed({}, count + 1)["sequence"].to_list() == list(range(count // 500 * 500))
+    store.close()
+
+
+def test_a_folder_that_is_none_is_one_sentence(tmp_path):
+    """The lock beside the store is the first thing to be written."""
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(StoreError, match=r"cannot write .*store.db.lock: Not a directory"):
+        SqliteStore(tmp_path / "file" / "store.db", ManualClock(), writer=True)
+    with pytest.raises(StoreError, match="the file cannot be opened; check that its folder exists"):
+        SqliteStore(tmp_path / "file" / "store.db", ManualClock(), writer=False)
 
 
 @pytest.mark.parametrize(
