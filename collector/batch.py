@@ -55,7 +55,7 @@ def _read_block(messages: Sequence[bytes], first: Place, decoder: Decoder) -> _B
     places = [place for place, record in enumerate(parsed, first) if not isinstance(record, Rejected)]
     records = [record for record in parsed if not isinstance(record, Rejected)]
     odd = [False] * len(records)
-    table = _table(records, decoder, odd).with_columns(pl.Series(ROW, places, dtype=pl.Int64))
+    table = _table(records, places, decoder, odd)
     named = decoder.columns
     refused = sorted({*range(first, first + len(messages))}.difference(places))
     return _Block(
@@ -85,15 +85,15 @@ def _judge(blocks: list[_Block], decoder: Decoder) -> tuple[pl.DataFrame, list[P
     return pl.concat([numbered_frame([], []), *sure]).sort("row"), doubtful
 
 
-def _table(records: Sequence[Record], decoder: Decoder, odd: list[bool]) -> pl.DataFrame:
+def _table(records: Sequence[Record], places: list[Place], decoder: Decoder, odd: list[bool]) -> pl.DataFrame:
     """The records' columns; marks as odd which of them hold a value that fits in none."""
-    columns: dict[str, pl.Series] = {}
+    columns = {ROW: pl.Series(places, dtype=pl.Int64)}
     for field in FIELDS:
         name = decoder.schema.column(field)
         series = _series(_values(records, name), numeric=field in _NUMBERS, odd=odd)
         if series is not None:
             columns[name] = series
-    return pl.DataFrame(columns, height=len(records))
+    return pl.DataFrame(columns)
 
 
 def _values(records: Sequence[Record], column: str) -> list[Any]:

@@ -8,26 +8,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from collector.jsonschema import json_schema
+from collector.jsonschema import example_message, json_schema
+from collector.masking import masked, printable
 from collector.schema import Schema, load_schema
 from txwatch.model import Quarantined
 from txwatch.settings import current_settings
 from txwatch.workplace import open_workplace
-
-EXAMPLE = {
-    "transaction_id": "t-000001",
-    "timestamp": "2026-03-02T12:00:00.123Z",
-    "user_id": "u000123",
-    "merchant_id": "m0042",
-    "amount": 41.9,
-    "currency": "EUR",
-    "status": "approved",
-    "channel": "pos",
-    "country": "DE",
-    "lat": 52.52,
-    "lon": 13.405,
-}
-SHOWN_BYTES = 60
 
 quarantine = typer.Typer(
     name="quarantine", no_args_is_help=True, help="Look at messages that did not become transactions."
@@ -51,7 +37,7 @@ def schema(
     """
     used = load_schema(file) if file else Schema()
     if example:
-        typer.echo(json.dumps({used.column(field): value for field, value in EXAMPLE.items()}))
+        typer.echo(json.dumps(example_message(used)))
         return
     typer.echo(json.dumps(json_schema(used), indent=2))
 
@@ -71,26 +57,34 @@ def list_records(reason: Code = None, limit: Limit = 20, *, as_json: AsJson = Fa
         if as_json:
             typer.echo(msgspec.json.encode(_facts(record)))
         else:
-            typer.echo(
-                f"{record.received_at:%Y-%m-%d %H:%M:%S}  {_place(record)}  {record.rejected.code}: "
-                f"{record.rejected.sentence}  {masked(record.rejected.raw)}"
-            )
+            when = f"{record.received_at:%Y-%m-%d %H:%M:%S}"
+            why = f"{record.rejected.code}: {record.rejected.sentence}"
+            typer.echo(printable(f"{when}  {_place(record)}  {why}  {masked(record.rejected.raw)}"))
 
 
 @quarantine.command()
 def show(
     place: Annotated[str, typer.Argument(help="SOURCE:PARTITION:SEQUENCE, as `list` shows it.")],
+    *,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The message itself, unmasked and byte for byte.")
+    ] = False,
 ) -> None:
-    """Show one rejected message whole, as it came.
+    """Show everything that is known of one rejected message; masked, unless --raw.
+
+    Exit code 1 if nothing stands there.
 
     Example: txwatch quarantine show payments.jsonl@1f0c55a2e3b4:0:17
     """
     found = next((record for record in _records(None, None) if _place(record) == place), None)
     if found is None:
-        raise typer.BadParameter(f"nothing in quarantine stands at {place}")
-    typer.echo(f"{found.rejected.code}: {found.rejected.sentence}")
-    typer.echo(f"{found.rejected.length:,} bytes, sha256 {found.rejected.sha256}, kept:")
-    typer.echo(found.rejected.raw.decode(errors="backslashreplace"))
+        typer.echo(f"txwatch: nothing in quarantine stands at {printable(place)}", err=True)
+        raise typer.Exit(1)
+    if raw:
+        typer.get_binary_stream("stdout").write(found.rejected.raw + b"\n")
+        return
+    for name, value in _facts(found).items():
+        typer.echo(printable(f"{name:12} {value if value is not None else ''}"))
 
 
 @quarantine.command()
@@ -106,14 +100,7 @@ def stats(*, as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(json.dumps({"reason": code, "field": field, "source": source, "count": count}))
         else:
-            typer.echo(f"{count:>8,}  {code:20} {field:16} {source}")
-
-
-def masked(raw: bytes) -> str:
-    """Return the head of a message with every second letter or digit of a run hidden."""
-    head = raw[:SHOWN_BYTES].decode(errors="replace")
-    shown = "".join(sign if n % 2 == 0 or not sign.isalnum() else "*" for n, sign in enumerate(head))
-    return shown.replace("\n", " ") + ("..." if len(raw) > SHOWN_BYTES else "")
+            typer.echo(printable(f"{count:>8,}  {code:20} {field:16} {source}"))
 
 
 def _records(code: str | None, limit: int | None) -> list[Quarantined]:
@@ -133,5 +120,6 @@ def _facts(record: Quarantined) -> dict[str, object]:
         "field": record.rejected.field,
         "sentence": record.rejected.sentence,
         "length": record.rejected.length,
+        "sha256": record.rejected.sha256,
         "sample": masked(record.rejected.raw),
     }

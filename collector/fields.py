@@ -200,7 +200,7 @@ def _from_epoch(value: Any) -> datetime:
     """Whole numbers exactly, others to the microsecond."""
     given = value if type(value) is int else number(value)
     for limit, nanoseconds in EPOCH_UNITS:
-        if abs(given) < limit:
+        if 0 <= given < limit:
             exact = given * nanoseconds if type(given) is int else round(given * nanoseconds / 1_000) * 1_000
             return _EPOCH + timedelta(milliseconds=exact // 1_000_000)
     raise _no_time_of_ours()

@@ -9,6 +9,21 @@ from txwatch.model import Status
 Property = dict[str, Any]
 
 
+EXAMPLE = {
+    "transaction_id": "t-000001",
+    "timestamp": "2026-03-02T12:00:00.123Z",
+    "user_id": "u000123",
+    "merchant_id": "m0042",
+    "amount": 41.9,
+    "currency": "EUR",
+    "status": "approved",
+    "channel": "pos",
+    "country": "DE",
+    "lat": 52.52,
+    "lon": 13.405,
+}
+
+
 def json_schema(schema: Schema) -> dict[str, Any]:
     """Return what a producer has to send; what it describes is accepted, some more is, too."""
     document: dict[str, Any] = {
@@ -28,6 +43,22 @@ def json_schema(schema: Schema) -> dict[str, Any]:
             required=_is_required(field, schema),
         )
     return document
+
+
+def example_message(schema: Schema) -> dict[str, Any]:
+    """Return a message of this producer that becomes a transaction."""
+    message: dict[str, Any] = {}
+    for field, value in EXAMPLE.items():
+        *heads, name = schema.column(field).split(".")
+        inner = message
+        for head in heads:
+            inner = inner.setdefault(head, {})
+        inner[name] = _in_their_words(field, value, schema)
+    return message
+
+
+def _in_their_words(field: str, value: object, schema: Schema) -> object:
+    return next((theirs for theirs, ours in schema.values.get(field, {}).items() if ours == value), value)
 
 
 def _add(document: dict[str, Any], path: list[str], described: Property, *, required: bool) -> None:

@@ -54,4 +54,5 @@ class PacedSource:
             self._began = (now, rows["timestamp"][0])
         real, event = self._began
         reached = event + (now - real) * self._speed
-        return int((rows["timestamp"] <= reached).sum())
+        not_yet = rows["timestamp"] > reached
+        return int(not_yet.arg_max() or 0) if not_yet.any() else rows.height

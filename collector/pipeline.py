@@ -1,13 +1,14 @@
 """The collector at work: read, store the good, quarantine the bad, and only then commit."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from collector.refused import refused_record
 from collector.source import Collected, Source
+from collector.tally import Tally
 from txwatch.errors import RowsRefusedError, StoreError
-from txwatch.model import Partition, Quarantined, Rejected
+from txwatch.model import Partition, Quarantined
 from txwatch.ports import Clock, Health, Progress, QuarantineStore, TransactionStore
 
 FIRST_WAIT_SECONDS = 0.25
@@ -27,10 +28,11 @@ class CollectorService:
     1. Read what is there.
     2. Append the good rows to the store.
     3. Put the bad ones into quarantine, together with rows that the store will never take.
-    4. Only then commit the positions, to the ledger and to the source.
+    4. Only then commit the positions, first to the ledger, then to the source.
 
     A crash before 4 makes the same messages come again; they are known by their identity, so nothing is
-    stored twice.  While the store is busy nothing more is read, so memory stays bounded.
+    stored twice.  A position that lags behind only costs such a repetition.  While the store is busy
+    nothing more is read, so memory stays bounded; what was read is tried again from 2.
     """
 
     name = "collector"
@@ -46,7 +48,7 @@ class CollectorService:
         batch: int = 1000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`monotonic` gives seconds, for waiting before a write is tried again."""
+        """`monotonic` gives seconds, for waiting before a write is tried again, and for rates."""
         self._source = source
         self._store = store
         self._quarantine = quarantine
@@ -58,9 +60,7 @@ class CollectorService:
         self._wait = 0.0
         self._retry_at = 0.0
         self._trouble = ""
-        self._stored = 0
-        self._rejected: Counter[str] = Counter()
-        self._finished = False
+        self._tally = Tally(monotonic())
 
     def step(self) -> Progress:
         """Take the next messages one step further; while the store is busy, wait without blocking."""
@@ -68,25 +68,20 @@ class CollectorService:
             self._pending = self._source.read(self._batch)
         pending = self._pending
         if not pending.positions:
-            self._pending, self._finished = None, pending.finished
+            self._pending = None
             return Progress(handled=0, finished=pending.finished)
-        if self._monotonic() < self._retry_at:
-            return Progress(handled=0)
-        if not self._written(pending):
+        if self._monotonic() < self._retry_at or not self._written(pending):
             return Progress(handled=0)
         self._pending = None
-        return Progress(handled=pending.rows.height + len(pending.rejected))
+        return Progress(handled=max(1, pending.rows.height + len(pending.rejected)))
 
     def health(self) -> Health:
-        """Return what was stored and rejected since the start."""
-        rejected = sum(self._rejected.values())
-        figures = {"transactions_total": float(self._stored), "quarantined_total": float(rejected)}
-        figures |= {f"quarantined_{code}_total": float(count) for code, count in self._rejected.items()}
+        """Return what was stored and rejected since the start, how fast, and how far behind."""
         return Health(
             name=self.name,
             state="degraded" if self._trouble else "ok",
-            sentence=self._trouble or f"{self._stored:,} stored, {rejected:,} in quarantine",
-            figures=figures,
+            sentence=self._trouble or self._tally.sentence(),
+            figures=self._tally.figures(self._clock.now(), self._monotonic()),
         )
 
     def close(self) -> None:
@@ -105,28 +100,18 @@ class CollectorService:
             return False
         self._source.commit(pending.positions)
         self._wait, self._retry_at, self._trouble = 0.0, 0.0, ""
-        self._stored += pending.rows.height - len(refused)
-        self._rejected.update(record.rejected.code for record in (*pending.rejected, *refused))
+        self._tally.add(pending, refused, self._monotonic())
         return True
 
     def _append(self, pending: Collected) -> list[Quarantined]:
         try:
             self._store.append(pending.rows)
         except RowsRefusedError as error:
-            now = self._clock.now()
-            return [
-                Quarantined(
-                    source=row.source,
-                    partition=row.partition,
-                    sequence=row.sequence,
-                    received_at=now,
-                    rejected=Rejected(code="store_refused", sentence=row.sentence),
-                )
-                for row in error.refused
-            ]
+            return [refused_record(row, pending.rows, self._clock.now()) for row in error.refused]
         return []
 
     def _put_off(self, error: StoreError) -> None:
         self._wait = min(max(FIRST_WAIT_SECONDS, self._wait * 2), LONGEST_WAIT_SECONDS)
         self._retry_at = self._monotonic() + self._wait
         self._trouble = f"{error}; trying again in {self._wait:.1f} s, nothing is lost"
+        self._tally.retries += 1

@@ -19,6 +19,8 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     """Where each partition goes on once this was stored: its next sequence."""
     finished: bool = False
     """Nothing will ever come after this."""
+    waiting: int | None = None
+    """How many messages the source knows to be waiting after these."""
 
 
 class Source(Protocol):

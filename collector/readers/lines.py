@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 import msgspec
 
@@ -37,11 +37,11 @@ Line = bytes | Oversized
 def open_lines(path: str) -> Iterator["LineStream"]:
     """Open a file, a `.gz` file, or standard input (`-`); raises InputError."""
     if path == STANDARD_INPUT:
-        yield LineStream(sys.stdin.buffer, "standard input")
+        yield LineStream(sys.stdin.buffer, "standard input")  # type: ignore[arg-type]  # it is a buffered reader
         return
     with _opened(path) as file:
         packed = path.lower().endswith(".gz")
-        yield LineStream(io.BufferedReader(gzip.GzipFile(fileobj=file)) if packed else file, path)
+        yield LineStream(gzip.GzipFile(fileobj=file) if packed else file, path)
 
 
 def _opened(path: str) -> io.BufferedReader:
@@ -51,10 +51,17 @@ def _opened(path: str) -> io.BufferedReader:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
+class Chunked(Protocol):
+    """An open binary file."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Return the bytes that are there, none at the end; nothing read is lost by a later error."""
+
+
 class LineStream:
     """Lines without their ends, from an open binary file; lines may be given back."""
 
-    def __init__(self, file: BinaryIO | io.BufferedReader, name: str) -> None:
+    def __init__(self, file: Chunked, name: str) -> None:
         self.name = name
         self._file = file
         self._ready: list[Line] = []
@@ -135,7 +142,7 @@ class LineStream:
         size = 0
         while size < BLOCK and self._fault is None:
             try:
-                part = self._file.read1(BLOCK)  # type: ignore[union-attr]  # every buffered reader has it
+                part = self._file.read1(BLOCK)
             except (OSError, EOFError, zlib.error) as fault:
                 self._fault = fault
                 break
