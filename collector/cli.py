@@ -17,7 +17,7 @@ from collector.schema import Schema, load_schema, with_options
 from collector.simulator import commands as simulator_commands
 from collector.simulator.settings import SimulationSettings
 from collector.simulator.simulation import LABELS, Simulation
-from collector.simulator.source import SimulatorSource
+from collector.simulator.source import SimulatorSource, source_name
 from collector.source import Source
 from collector.websocket.opening import is_websocket, open_websocket
 from txwatch.clock import SystemClock
@@ -140,7 +140,7 @@ def open_simulation(
 ) -> tuple[Source, Callable[[datetime], tuple[pl.DataFrame, pl.DataFrame]]]:
     """Return a simulated source, paced, and what tells its (labels, episodes) up to an event time."""
     simulation = Simulation(SimulationSettings(seed=seed, users=users))
-    source = SimulatorSource(simulation, workplace.ledger.positions(f"simulator-{seed}"))
+    source = SimulatorSource(simulation, workplace.ledger.positions(source_name(simulation.settings)))
 
     def truth(until: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
         days = (until - simulation.settings.start).days + 1
