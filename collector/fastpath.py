@@ -18,6 +18,7 @@ from txwatch.columns import TRANSACTION, frame
 from txwatch.model import Rejected, Status, Transaction
 
 ROW = "__row"
+_GOOD = "__good"
 _PLAIN = r"^[\x21-\x7e\p{L}\p{N}][\x20-\x7e\p{L}\p{N}]*$"
 _DECIMAL = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
 _EXACT = 2.0**53
@@ -48,12 +49,15 @@ def take_sure(records: pl.DataFrame, schema: Schema) -> tuple[pl.DataFrame, pl.D
     known = [column for column in judged if column is not None]
     if len(known) < len(judged):
         return _NOTHING, records
-    good = records.select(pl.all_horizontal(good for _, good in known).fill_null(value=False)).to_series()
-    taken = records if good.all() else records.filter(good)
     values = [value.alias(field) for field, (value, _) in zip(FIELDS, known, strict=True)]
     extra = pl.lit(None, dtype=TRANSACTION["extra"]).alias("extra")
-    sure = taken.select(*values, extra, pl.col(ROW).cast(pl.Int64).alias("row"))
-    return sure.select(*TRANSACTION, "row"), records.filter(~good)
+    good = pl.all_horizontal(good for _, good in known).fill_null(value=False).alias(_GOOD)
+    # Lazily, because then polars works out once what values and conditions have in common.
+    seen = records.lazy().select(*values, extra, pl.col(ROW).cast(pl.Int64).alias("row"), good).collect()
+    is_good = seen[_GOOD]
+    if is_good.all():
+        return seen.select(*TRANSACTION, "row"), records.clear()
+    return seen.filter(is_good).select(*TRANSACTION, "row"), records.filter(~is_good)
 
 
 def join(sure: pl.DataFrame, rest: Read) -> Read:
