@@ -84,7 +84,7 @@ def show(
         typer.get_binary_stream("stdout").write(found.rejected.raw + b"\n")
         return
     for name, value in _facts(found).items():
-        typer.echo(printable(f"{name:12} {value if value is not None else ''}"))
+        typer.echo(printable(f"{name:12} {'-' if value is None else value}"))
 
 
 @quarantine.command()

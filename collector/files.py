@@ -4,6 +4,9 @@ Guarantee: a record's sequence is its number in the file, and the source is the 
 fingerprint of how it begins, so reading the same file again gives the same identities, and a file that was
 replaced is a new source.  Nothing is lost or doubled by a crash.  Files are taken as complete: what is
 appended to one beyond its first 64 KiB is read by the next run, what is appended before makes it a new one.
+
+Standard input (`-`) cannot be read again: each run over it is a source of its own, and what was read and not
+stored when the process dies is lost.  It is read in large blocks up to its end, not as lines trickle in.
 """
 
 import glob
@@ -11,12 +14,16 @@ import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from collector.decode import Decoder
-from collector.readers.chunk import CHUNK, Chunk
+from collector.readers.chunk import CHUNK, Chunk, Reader
+from collector.readers.csvlines import read_csv
 from collector.readers.endings import known_reader, reader_for
+from collector.readers.jsonlines import read_json_lines
+from collector.readers.lines import STANDARD_INPUT
 from collector.schema import Schema
 from collector.source import Collected
 from txwatch.columns import POSITION, TRANSACTION
@@ -33,6 +40,8 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
     """Return the files that the inputs name, each folder's and glob's in order of name."""
     found = [path for text in inputs for path in _files(text)]
     for path in found:
+        if str(path) == STANDARD_INPUT:
+            continue
         if not path.is_file():
             raise InputError(f"there is no file {path}")
         reader_for(str(path))
@@ -49,13 +58,28 @@ def source_name(path: Path) -> str:
     return f"{path.name}@{digest}"
 
 
+class StandardInput(NamedTuple):
+    """What standard input is called as a source, and how it is read."""
+
+    name: str
+    reader: Reader
+
+
 class FileSource:
     """Reads files one after the other, each a source of its own with one partition."""
 
     def __init__(
-        self, files: Sequence[Path], schema: Schema, positions: Positions, now: Callable[[], datetime]
+        self,
+        files: Sequence[Path],
+        schema: Schema,
+        positions: Positions,
+        now: Callable[[], datetime],
+        *,
+        stdin_csv: bool = False,
     ) -> None:
-        self._chunks = _in_turn(files, Decoder(schema), positions)
+        """`stdin_csv`: standard input, where it is among the files, is CSV instead of JSON Lines."""
+        stdin = StandardInput(f"stdin@{now():%Y%m%dT%H%M%S%f}", read_csv if stdin_csv else read_json_lines)
+        self._chunks = _in_turn(files, Decoder(schema), positions, stdin)
         self._now = now
         self._left: Collected | None = None
 
@@ -103,11 +127,15 @@ def split(whole: Collected, limit: int) -> tuple[Collected, Collected | None]:
     return first, rest
 
 
-def _in_turn(files: Sequence[Path], decoder: Decoder, positions: Positions) -> Generator[tuple[str, Chunk]]:
+def _in_turn(
+    files: Sequence[Path], decoder: Decoder, positions: Positions, stdin: StandardInput
+) -> Generator[tuple[str, Chunk]]:
     for path in files:
-        name = source_name(path)
+        is_stdin = str(path) == STANDARD_INPUT
+        name = stdin.name if is_stdin else source_name(path)
+        reader = stdin.reader if is_stdin else reader_for(str(path))
         start = positions(name).get(Partition(name, 0), 0)
-        for chunk in reader_for(str(path))(str(path), decoder, start, CHUNK):
+        for chunk in reader(str(path), decoder, start, CHUNK):
             yield name, chunk
 
 

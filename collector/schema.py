@@ -11,7 +11,7 @@ It is data, so that a new producer needs no deployment.  The default one uses ou
     max_amount: 1000000                                  # a larger amount is refused
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -46,12 +46,12 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         for section in (self.rename, self.defaults, self.values):
             for name in section:
                 if name not in FIELDS:
-                    raise ValueError(f"there is no field {name!r}. {did_you_mean(name, FIELDS)}".strip())
+                    raise ValueError(f"there is no field {name!r}{_suggestion(name, FIELDS)}")
         for field, value in self.defaults.items():
-            self._check(field, value, "the default of")
+            self._check(field, value, "the default")
         for field, words in self.values.items():
             for word in words.values():
-                self._check(field, word, f"the value {word!r} of")
+                self._check(field, word, "the value")
 
     def column(self, field: str) -> str:
         """Return the producer's name of one of our fields."""
@@ -61,7 +61,7 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         try:
             READERS[field](value, self)
         except Fault as fault:
-            raise ValueError(f"{what} {field} {fault.sentence}") from None
+            raise ValueError(f"{what} {value!r} of {field} {fault.sentence}") from None
 
 
 def load_schema(path: Path) -> Schema:
@@ -91,9 +91,24 @@ def with_options(schema: Schema, rename: Mapping[str, str], defaults: Mapping[st
 def _data(path: Path, text: str) -> Any:
     try:
         tree = read_tree(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigurationError(f"{path}:{line}: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     for offset, sentence in tree.faults:
-        line = text.count("\n", 0, offset) + 1
-        raise ConfigurationError(f"{path}:{line}: {sentence}")
+        raise ConfigurationError(f"{path}:{_line(text, offset)}: {sentence}")
+    for (key, *inner), (offset, _) in tree.keys.items():
+        if not inner and key not in Schema.__struct_fields__:
+            advice = _suggestion(str(key), Schema.__struct_fields__)
+            raise ConfigurationError(f"{path}:{_line(text, offset)}: there is no key {key!r}{advice}")
     return {} if tree.data is None else tree.data
+
+
+def _line(text: str, offset: int) -> int:
+    return text.count("\n", 0, offset) + 1
+
+
+def _suggestion(word: str, known: Sequence[str]) -> str:
+    found = did_you_mean(word, known)
+    return f"; {found}" if found else f"; there are {', '.join(known)}"

@@ -65,14 +65,17 @@ def _is_there(field: str, columns: Sequence[str], decoder: Decoder) -> bool:
 
 
 def _what_is_missing(name: str, columns: Sequence[str], missing: list[str]) -> str:
-    first = missing[0]
     shown = ", ".join(ascii(column).strip("'") for column in columns[:SHOWN_COLUMNS])
     more = ", ..." if len(columns) > SHOWN_COLUMNS else ""
-    like = _likely(first, columns)
-    advice = f"--map {first}={like or 'COLUMN'}"
-    if like is None and first == "currency":
-        advice = "--default currency=EUR"
+    advice = " ".join(_advice(field, columns) for field in missing)
     return f"{name} needs {', '.join(missing)}; it has {shown}{more}: use {advice}"
+
+
+def _advice(field: str, columns: Sequence[str]) -> str:
+    like = _likely(field, columns)
+    if like is None and field == "currency":
+        return "--default currency=EUR"
+    return f"--map {field}={like or 'COLUMN'}"
 
 
 def _likely(field: str, columns: Sequence[str]) -> str | None:
