@@ -167,33 +167,33 @@ def _moment(value: Any, allowed: Allowed) -> datetime:
         value = value.isoformat()
     if isinstance(value, str):
         text = value.strip() if len(value) <= LONGEST_TEXT else ""
+        if _RFC_3339.fullmatch(text):
+            return _from_rfc_3339(text.upper())
         if not _NUMBER.fullmatch(text):
-            return _from_text(text, allowed)
+            return _from_date(text, allowed)
         value = int(text) if text.isdigit() else float(text)
     return _from_epoch(value)
 
 
-def _from_text(text: str, allowed: Allowed) -> datetime:
-    if _DATE.fullmatch(text):
-        if not allowed.date_only:
-            raise Fault(
-                "date_only", "is a date without a time (the schema's `date_only: true` would accept it)"
-            )
-    elif not _RFC_3339.fullmatch(text):
-        raise Fault("bad_time", "is no RFC 3339 time")
+def _from_rfc_3339(text: str) -> datetime:
+    """Python's own parser, with what it lacks: leap seconds."""
     try:
-        return _parsed(text.upper())
+        if text[_SECONDS] == "60":
+            return datetime.fromisoformat(text[:17] + "59" + text[19:]) + timedelta(seconds=1)
+        return datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise Fault("bad_time", "is no RFC 3339 time") from None
 
 
-def _parsed(text: str) -> datetime:
-    """Python's own parser, with the two things it lacks: a date's zone, and a leap second."""
-    if _DATE.fullmatch(text):
+def _from_date(text: str, allowed: Allowed) -> datetime:
+    if not _DATE.fullmatch(text):
+        raise Fault("bad_time", "is no RFC 3339 time")
+    if not allowed.date_only:
+        raise Fault("date_only", "is a date without a time (the schema's `date_only: true` would accept it)")
+    try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    if text[_SECONDS] == "60":
-        return datetime.fromisoformat(text[:17] + "59" + text[19:]) + timedelta(seconds=1)
-    return datetime.fromisoformat(text)
+    except ValueError:
+        raise Fault("bad_time", "is no date of the calendar") from None
 
 
 def _from_epoch(value: Any) -> datetime:

@@ -1,23 +1,23 @@
 """Whatever arrives is a transaction or a rejection with a reason; never an exception."""
 
+import hashlib
 import json
 import math
 from datetime import UTC, datetime, timedelta
 
-import polars as pl
+import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.decode import Decoder
-from collector.fastpath import read_frame
-from collector.schema import FIELDS, Schema
-from txwatch.columns import transaction
+from collector.fields import READERS
+from collector.jsonschema import example_message, json_schema
+from collector.schema import FIELDS, REQUIRED, Schema
 from txwatch.model import Rejected, Transaction
 
 SCHEMA = Schema()
 DECODER = Decoder(SCHEMA)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GOOD = {
     "transaction_id": "t1",
     "timestamp": "2026-03-02T12:00:00.123Z",
@@ -81,6 +81,20 @@ def test_a_truncated_message_is_rejected(data):
         (b"[1, 2]", "not_an_object"),
         (b"", "not_json"),
         (b"x" * 2_000_000, "too_large"),
+        (b"1" * 5_000, "not_json"),
+        (b'{"user_id": "a", "user_id": "a"}', "duplicate_key"),
+        (b'{"user\\u005fid": "a", "user_id": "b"}', "duplicate_key"),
+        (with_field("user_id", '"a", "amount": 5'), "duplicate_key"),
+        (with_field("user_id", '"\\ud800"'), "not_json"),
+        (with_field("user_id", '"a\\u202eb"'), "bad_character"),
+        (with_field("user_id", '" "'), "empty"),
+        (with_field("user_id", "9" * 300), "too_long"),
+        (with_field("timestamp", "20260302"), "time_out_of_range"),
+        (with_field("timestamp", "-62135596801"), "time_out_of_range"),
+        (with_field("timestamp", '"20260302"'), "time_out_of_range"),
+        (with_field("timestamp", '"9999-12-31T23:59:60Z"'), "bad_time"),
+        (with_field("timestamp", '"2026-W10-1"'), "bad_time"),
+        (with_field("timestamp", "true"), "wrong_type"),
         (with_field("amount", "NaN"), "not_json"),
         (with_field("amount", '"NaN"'), "wrong_type"),
         (with_field("amount", "1e999999999"), "not_json"),
@@ -132,6 +146,8 @@ def test_each_fault_has_its_code(raw, code):
         ("1772452800123456", datetime(2026, 3, 2, 12, 0, 0, 123000, tzinfo=UTC)),
         ("1772452800123456789", datetime(2026, 3, 2, 12, 0, 0, 123000, tzinfo=UTC)),
         ('"1772452800"', datetime(2026, 3, 2, 12, tzinfo=UTC)),
+        ('"2026-03-02T13:00:00.999999+01"', datetime(2026, 3, 2, 12, 0, 0, 999000, tzinfo=UTC)),
+        ('"2016-12-31T23:59:60Z"', datetime(2017, 1, 1, tzinfo=UTC)),
     ],
 )
 def test_times_are_read_in_every_usual_form(written, read):
@@ -174,35 +190,80 @@ def test_a_producer_with_other_names_needs_only_a_schema():
     assert result.timestamp == datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def at(tens: int) -> str:
-    return f"{EPOCH + timedelta(seconds=tens * 10):%Y-%m-%dT%H:%M:%S}.125Z"
+def test_fields_inside_other_objects_are_found_by_their_path():
+    """A name with that very path is preferred; the object stays in `extra`, because it may hold more."""
+    decoder = Decoder(Schema(rename={"amount": "payment.value", "currency": "payment.unit"}))
+    record = {name: value for name, value in GOOD.items() if name not in {"amount", "currency"}}
+    payment = {"payment": {"value": 3, "unit": "EUR", "tip": 1}}
+
+    nested = decoder.read(record | payment)
+    preferred = decoder.read(record | payment | {"payment.value": 4})
+    astray = decoder.read(record | {"payment": [3]})
+
+    assert (nested.amount, nested.currency) == (3, "EUR")
+    assert nested.extra == '{"payment":{"value":3,"unit":"EUR","tip":1}}'
+    assert preferred.amount == 4
+    assert (astray.code, astray.field) == ("missing_field", "payment.value")
 
 
-cell = {
-    "transaction_id": st.text(max_size=4) | st.just("x" * 200),
-    "timestamp": st.integers(-3_000_000, 415_000_000).map(at)
-    | st.sampled_from(["", "2026-03-02", "2026-13-02T12:00:00Z", "2026-02-30T12:00:00Z", "now"]),
-    "user_id": st.sampled_from(["u1", "", "ü", "a\nb"]),
-    "merchant_id": st.sampled_from(["m1", "m2"]),
-    "amount": st.floats() | st.sampled_from([0.0, -0.0, 1e12, 1e13]),
-    "currency": st.sampled_from(["EUR", "eur", "XYZ", "", "GBP"]),
-    "status": st.sampled_from(["approved", "DECLINED", "bad", None]),
-    "country": st.sampled_from(["DE", "de", "ZZ", None]),
-    "lat": st.none() | st.floats(-100, 100),
-}
+def test_words_are_translated_whatever_their_type():
+    """A producer may say true, 1 or KO for declined."""
+    decoder = Decoder(Schema(values={"status": {"KO": "declined", "1": "declined", "true": "declined"}}))
+
+    assert {decoder.read(GOOD | {"status": said}).status for said in ("KO", "1", 1, True)} == {"declined"}
+    assert decoder.read(GOOD | {"status": []}).code == "unknown_word"
 
 
-@given(st.lists(st.fixed_dictionaries(cell), min_size=1, max_size=6))
-@settings(max_examples=200)
-def test_columns_at_once_and_row_by_row_agree(records):
-    """The fast path takes no row that the row path would not, and makes the same of it."""
-    table = pl.DataFrame(
-        records, schema_overrides={"status": pl.String, "country": pl.String, "lat": pl.Float64}
-    )
-    one_by_one = [DECODER.read(record) for record in table.iter_rows(named=True)]
+def test_a_missing_field_names_what_was_probably_meant():
+    """A name that differs by case or signs alone is pointed at."""
+    record = {name: value for name, value in GOOD.items() if name != "user_id"}
 
-    read = read_frame(table, DECODER)
+    assert DECODER.read(record | {"userID": "u"}).sentence == "user_id is missing; the message has 'userID'"
+    assert DECODER.read(record | {"user_id": ""}).sentence == "user_id is empty"
 
-    taken = {row["row"]: transaction(row) for row in read.rows.iter_rows(named=True)}
-    assert taken == {n: t for n, t in enumerate(one_by_one) if isinstance(t, Transaction)}
-    assert dict(read.rejected) == {n: r for n, r in enumerate(one_by_one) if isinstance(r, Rejected)}
+
+def test_only_the_head_of_a_rejected_message_is_kept():
+    """With the length and hash of all of it."""
+    raw = b"x" * 3_000_000
+
+    result = DECODER.decode(raw)
+
+    assert (result.raw, result.length) == (raw[:65_536], 3_000_000)
+    assert result.sha256 == hashlib.sha256(raw).hexdigest()
+
+
+def test_the_default_schema_is_the_transaction():
+    """Every field but `extra` has a reader, a description and a place in the schema."""
+    assert set(FIELDS) == set(Transaction.__struct_fields__) - {"extra"}
+    assert set(READERS) == set(FIELDS)
+    assert set(json_schema(SCHEMA)["properties"]) == set(FIELDS)
+    assert [f.name for f in msgspec.structs.fields(Transaction) if f.required] == list(REQUIRED)
+
+
+SHOP = Schema(
+    rename={"user_id": "customer", "amount": "payment.value"},
+    defaults={"currency": "EUR"},
+    values={"status": {"OK": "approved", "KO": "declined"}},
+    max_amount=500,
+)
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, SHOP])
+def test_the_example_message_is_a_transaction(schema):
+    """What `txwatch schema --example` prints is accepted, and has every required property."""
+    example, described = example_message(schema), json_schema(schema)
+
+    assert isinstance(Decoder(schema).read(example), Transaction)
+    assert set(described["required"]) <= set(example)
+    assert set(example) <= set(described["properties"])
+
+
+def test_json_schema_says_what_the_producer_has_to_send():
+    """In the producer's names and words, with the schema's bounds."""
+    described = json_schema(SHOP)
+
+    assert "currency" not in described["required"]
+    assert described["properties"]["currency"]["default"] == "EUR"
+    assert described["properties"]["payment"]["required"] == ["value"]
+    assert described["properties"]["payment"]["properties"]["value"]["maximum"] == 500
+    assert {"OK", "KO"} <= set(described["properties"]["status"]["enum"])

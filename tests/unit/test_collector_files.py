@@ -163,6 +163,31 @@ def test_a_stream_out_of_order_is_sorted_and_said(tmp_path):
     assert said == ["the input is not in event-time order; sorting it in memory"]
 
 
+@pytest.mark.parametrize("held", [0, 5, 1000])
+@pytest.mark.parametrize("order", [1, -1], ids=["in order", "backwards"])
+def test_large_and_small_inputs_come_out_the_same(tmp_path, monkeypatch, held, order):
+    """Whether all of it is held while it is looked through, a part of it, or nothing."""
+    monkeypatch.setattr("collector.offline.HELD_ROWS", held)
+    monkeypatch.setattr("collector.offline.CHUNK", 4)
+    write(tmp_path / "a.jsonl", RECORDS[::order])
+
+    parts = list(read_inputs([str(tmp_path)], SCHEMA, now))
+
+    assert [row["transaction_id"] for part in parts for row in part.rows.rows(named=True)] == [
+        record["transaction_id"] for record in RECORDS
+    ]
+
+
+def test_rows_of_the_same_time_keep_their_order(tmp_path):
+    """Sorting is stable, so that which came first is not lost."""
+    late = [record | {"timestamp": "2026-03-02T12:00:00Z"} for record in RECORDS]
+    write(tmp_path / "a.jsonl", [RECORDS[-1], *late])
+
+    (part,) = read_inputs([str(tmp_path)], SCHEMA, now)
+
+    assert part.rows["transaction_id"].to_list() == [*(r["transaction_id"] for r in late), "t19"]
+
+
 def test_a_replaced_file_is_a_new_source(tmp_path):
     """The fingerprint of how a file begins is part of its name as a source."""
     path = write(tmp_path / "a.jsonl")
