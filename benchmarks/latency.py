@@ -7,7 +7,6 @@ carries when it was produced.  `p95_seconds` by rate; `gaps` counts offsets that
 last line with --json is one JSON object.
 """
 
-
 import argparse
 import contextlib
 import json
