@@ -21,7 +21,7 @@ from detectors.features import FeatureState
 from detectors.joining import Joining
 from detectors.method import Evidence, silent
 from detectors.methods import all_methods
-from detectors.publish import published_frame
+from detectors.publish import Published, published
 from detectors.reasons import anomaly_of, explain
 from detectors.remembered import DUPLICATE, FRESH, STATUS_CHANGE, RememberedIds
 from detectors.rows import Rows, RowsBuilder
@@ -71,8 +71,8 @@ class Engine:
         found = self._run_methods(rows)
         evidence, joint = self._joining.step(found, len(rows))
         threshold = self._grading.thresholds(rows.times, joint)
-        frame = published_frame(part, rows, self._rulebook.columns if self._rulebook else ())
-        hits = self._hits(frame, rows)
+        columns = published(part, rows, self._rulebook.columns if self._rulebook else ())
+        hits = self._hits(columns, rows)
         score = score_of(joint)
         severity = np.maximum(self._grading.severities(score, threshold), _floors(hits, len(rows)))
         return Scored(
@@ -87,7 +87,7 @@ class Engine:
             threshold=_spread(threshold, fresh, batch.height, np.nan),
             fresh=fresh,
             found=found,
-            frame=frame,
+            published=columns,
             hits=hits,
             has_rate=rows.has_rate,
         )
@@ -153,10 +153,11 @@ class Engine:
             found.append(method.score(rows, found) if len(rows) else silent(0))
         return found
 
-    def _hits(self, frame: pl.DataFrame, rows: Rows) -> RuleHits | None:
+    def _hits(self, columns: Published, rows: Rows) -> RuleHits | None:
         if self._rulebook is None:
             return None
-        return self._rulebook.step(frame, {"user_id": rows.user, "merchant_id": rows.merchant})
+        entities = {"user_id": rows.user, "merchant_id": rows.merchant}
+        return self._rulebook.step(columns.frame, entities, columns.built_ins)
 
     def _late(self, times: Times) -> Flags:
         if len(times) == 0:
@@ -168,7 +169,7 @@ class Engine:
     def _rule_reasons(self, scored: Scored, m: int) -> list[Reason]:
         if self._rulebook is None or scored.hits is None or not scored.hits.matrix[m].any():
             return []
-        return self._rulebook.reasons(scored.hits, m, scored.frame)
+        return self._rulebook.reasons(scored.hits, m, scored.published.row(m))
 
     def _states(self) -> dict[str, State]:
         states = {f"features.{name}": state for name, state in self._features.states.items()}

@@ -42,8 +42,8 @@ class Isolation:
         self.state = State(
             sample=Table("", (FEATURES,), "f4", rows_each=settings.sample_rows),
             clock=Table("", (), "i8", rows_each=_CLOCK_WIDTH),
-            feature=Table("", (_LEAVES - 1,), "i4", rows_each=trees),
-            threshold=Table("", (_LEAVES - 1,), rows_each=trees),
+            feature=Table("", (_LEAVES - 1,), "i1", rows_each=trees),
+            threshold=Table("", (_LEAVES - 1,), "f4", rows_each=trees),
             length=Table("", (_LEAVES,), rows_each=trees),
         )
 
@@ -126,9 +126,13 @@ def sklearn_forest(sample: npt.NDArray[np.float32], settings: Forest, number: in
 
 
 def _perfect(tree: Any, scale: float) -> dict[str, Any]:
-    """Lay a fitted tree out as a perfect one."""
-    feature = np.zeros(_LEAVES - 1, dtype=np.int32)
-    threshold = np.full(_LEAVES - 1, np.inf)
+    """Lay a fitted tree out as a perfect one.
+
+    Values are 32 bits wide: one is at most a threshold of 64 bits where it is at most that, rounded down.
+    """
+    feature = np.zeros(_LEAVES - 1, dtype=np.int8)
+    threshold = np.full(_LEAVES - 1, np.inf, dtype=np.float32)
+    limits = _rounded_down(tree.threshold)
     length = np.zeros(_LEAVES)
     mean_length = _mean_length(tree.n_node_samples)
     waiting = [(0, 0, 0)]
@@ -136,7 +140,7 @@ def _perfect(tree: Any, scale: float) -> dict[str, Any]:
         node, place, depth = waiting.pop()
         left = tree.children_left[node]
         if left >= 0:
-            feature[place], threshold[place] = tree.feature[node], tree.threshold[node]
+            feature[place], threshold[place] = tree.feature[node], limits[node]
             waiting += [
                 (left, 2 * place + 1, depth + 1),
                 (tree.children_right[node], 2 * place + 2, depth + 1),
@@ -146,6 +150,12 @@ def _perfect(tree: Any, scale: float) -> dict[str, Any]:
             leaf = (place + 1) * 2**steps - _LEAVES
             length[leaf] = (depth + mean_length[node]) / scale
     return {"feature": feature, "threshold": threshold, "length": length}
+
+
+def _rounded_down(numbers: Floats) -> npt.NDArray[np.float32]:
+    """Return the largest 32-bit numbers that are no larger."""
+    near = numbers.astype(np.float32)
+    return np.where(near > numbers, np.nextafter(near, np.float32(-np.inf)), near)
 
 
 def _mean_length(count: npt.NDArray[np.int64]) -> Floats:

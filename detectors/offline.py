@@ -9,11 +9,13 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from detectors.engine import Engine
 from detectors.reasons import detector_evidence
 from detectors.scored import Scored
+from detectors.types import Codes, Floats
 from txwatch.errors import StoreError
 from txwatch.model import Severity
 
@@ -110,17 +112,27 @@ class Parquet(Output):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._parts: list[pl.DataFrame] = []
+        self._ids: list[pl.Series] = []
+        self._scores: list[Floats] = []
+        self._severities: list[Codes] = []
 
     def write(self, batch: pl.DataFrame, scored: Scored) -> None:
-        """Keep one scored micro-batch; 20 bytes a transaction beside its id."""
-        severity = pl.Series("severity", scored.severity).replace_strict(_WORDS, return_dtype=pl.String)
-        score_column = pl.Series("score", scored.score)
-        self._parts.append(pl.DataFrame([batch["transaction_id"], score_column, severity]))
+        """Keep one scored micro-batch; 9 bytes a transaction beside its id."""
+        self._ids.append(batch["transaction_id"])
+        self._scores.append(scored.score)
+        self._severities.append(scored.severity)
 
     def _finish(self) -> None:
-        frame = pl.concat(self._parts) if self._parts else pl.DataFrame(schema=_PARQUET)
-        frame.with_columns(_as_it_came(frame["transaction_id"])).write_parquet(self._file)
+        ids = pl.concat(self._ids) if self._ids else pl.Series(dtype=pl.String)
+        levels = pl.Series(np.concatenate([*self._severities, np.zeros(0, np.int8)]))
+        frame = pl.DataFrame(
+            {
+                "transaction_id": _as_it_came(ids),
+                "score": np.concatenate([*self._scores, np.zeros(0)]),
+                "severity": levels.replace_strict(_WORDS, return_dtype=pl.String),
+            }
+        )
+        frame.write_parquet(self._file)
 
 
 def severity_word(level: int) -> str | None:
@@ -135,9 +147,6 @@ def _as_it_came(ids: pl.Series) -> pl.Series:
     """Return ids as whole numbers where every one of them is exactly the text of one."""
     numbers = ids.cast(pl.Int64, strict=False)
     return numbers if numbers.null_count() == 0 and (numbers.cast(pl.String) == ids).all() else ids
-
-
-_PARQUET = {"transaction_id": pl.String(), "score": pl.Float64(), "severity": pl.String()}
 
 
 def _skipped(scored: Scored, i: int) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def explain(
 ) -> tuple[Reason, ...]:
     """Return the reasons of scored row `m`, largest contribution first; the contributions add to 100 %."""
     evidence = scored.evidence[scored.fresh[m]]
-    row = scored.frame.row(m, named=True)
+    row = scored.published.row(m)
     told = [int(k) for k in np.argsort(-evidence, kind="stable")[:_MOST] if evidence[k] > _LEAST]
     if not told and not rule_reasons:
         told = [int(np.argmax(evidence))]

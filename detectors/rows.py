@@ -116,7 +116,7 @@ class RowsBuilder:
         user = self._index["user"].rows(batch["user_id"])
         merchant = self._index["merchant"].rows(batch["merchant_id"])
         return Rows(
-            times=batch["timestamp"].to_physical().to_numpy(),
+            times=milliseconds(batch["timestamp"]),
             amount=amount,
             approved=(status == "approved").to_numpy().astype(np.float64),
             declined=(status == "declined").to_numpy().astype(np.float64),
@@ -183,6 +183,11 @@ class RowsBuilder:
         if names.null_count() == len(names):
             return np.full(len(names), -1, dtype=np.int32)
         return self._index[kind].rows(names)
+
+
+def milliseconds(times: pl.Series) -> Times:
+    """Return times (`Datetime("ms")`, none null) as milliseconds since 1970: shape (n,), read only."""
+    return times.to_numpy().view(np.int64)
 
 
 def _floats(values: pl.Series) -> Floats:

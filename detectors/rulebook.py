@@ -1,7 +1,7 @@
 """What the engine asks of the rules, and what it promises them.
 
-The engine hands each micro-batch to the rule book as one frame with the columns that it needs, less
-the duplicates and status changes, in feed order.  The rule book keeps its own window state; the engine
+The engine hands each micro-batch to the rule book with the columns that it needs, less the duplicates
+and status changes, in feed order.  The rule book keeps its own window state; the engine
 keeps that state in its snapshots.  Cutting the stream into other batches changes no hit.
 """
 
@@ -16,6 +16,9 @@ from txwatch.model import Reason
 
 EntityRows = Mapping[str, npt.NDArray[np.int32]]
 """By id column ("user_id", "merchant_id"): the dense row number of each transaction's entity."""
+
+BuiltIns = Mapping[str, npt.NDArray[np.float64]]
+"""By published column: the value of each transaction, unknown as NaN, flags as 0 and 1."""
 
 
 class RuleHits(Protocol):
@@ -43,15 +46,18 @@ class RuleBook(Protocol):
 
     @property
     def columns(self) -> frozenset[str]:
-        """Names of the published columns that the frame must have."""
+        """Names of the published columns that it reads."""
 
-    def step(self, frame: pl.DataFrame, rows: EntityRows) -> RuleHits:
-        """Move the windows on by these rows and return what holds for each."""
+    def step(self, frame: pl.DataFrame, rows: EntityRows, built_ins: BuiltIns) -> RuleHits:
+        """Move the windows on by these rows and return what holds for each.
 
-    def reasons(self, hits: Any, i: int, frame: pl.DataFrame) -> list[Reason]:
+        The `columns` are in the frame or among the built-ins.
+        """
+
+    def reasons(self, hits: Any, i: int, values: Mapping[str, Any]) -> list[Reason]:
         """Return one reason for each rule that holds for row `i`; the engine sets the contributions.
 
-        `hits` is what this book's own `step` returned for the frame.
+        `hits` is what this book's own `step` returned, `values` has the row's `columns` by name.
         """
 
     def dump(self) -> bytes:

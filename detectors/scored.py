@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-import polars as pl
 
 from detectors.method import Evidence
+from detectors.publish import Published
 from detectors.rulebook import RuleHits
 from detectors.types import Codes, Flags, Floats
 
@@ -35,8 +35,8 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     """Shape (m,); which rows were scored: those that are no duplicates or status changes."""
     found: Sequence[Evidence]
     """What each detector measured of the m scored rows."""
-    frame: pl.DataFrame
-    """Height m; the published columns that rules and sentences read."""
+    published: Published
+    """The m scored rows, as rules and sentences read them."""
     hits: RuleHits | None
     """Which rules hold for which of the m scored rows."""
     has_rate: Flags

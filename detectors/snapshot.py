@@ -9,7 +9,7 @@ import numpy as np
 from detectors.state import Array
 from txwatch.errors import SnapshotError
 
-FORMAT = "txwatch-engine-1"
+FORMAT = "txwatch-engine-2"
 _CHECKSUM = 16
 
 

@@ -40,6 +40,7 @@ SETTINGS_WIDTH: Final = 7
 _DAY_MS: Final = 86_400_000.0
 _HOUR_MS: Final = 3_600_000
 ODDS_LIMIT: Final = 1e12
+_MOST_LIKELIER: Final = exp(20.0)
 
 
 @kernel
@@ -86,16 +87,23 @@ def arrival_evidence(
         if event[i] > 0.0:
             hour = HOURS + (times[i] // _HOUR_MS) % 24
             usual = own * 24.0 * shared[hour] / shared[HOUR_SUM]
-            bad = min(log(odds) + log(extra / usual), LIMIT)
-            more = event[i] * log((usual + extra) / usual)
-            state[ODDS] = min(odds * exp(min(more, 20.0)), ODDS_LIMIT)
-            _learn(state, shared, hour, 1.0 / (1.0 + exp(bad)) if ready else 1.0, first)
+            bad = odds * (extra / usual)
+            state[ODDS] = min(odds * _likelier((usual + extra) / usual, event[i]), ODDS_LIMIT)
+            _learn(state, shared, hour, 1.0 / (1.0 + bad) if ready else 1.0, first)
             if ready:
-                out[i] = bad
+                out[i] = min(log(bad), LIMIT)
         else:
             state[ODDS] = odds
             if ready and settings[AFTERMATH] >= 0.0 and odds > 2.0 * settings[ONSET]:
                 out[i] = log(state[ODDS]) - settings[AFTERMATH]
+
+
+@kernel
+def _likelier(ratio: float, weight: float) -> float:
+    """Return how much likelier a burst made an event of this weight, of which each single one is `ratio`."""
+    if weight == 1.0:
+        return float(min(ratio, _MOST_LIKELIER))
+    return float(min(ratio**weight, _MOST_LIKELIER))
 
 
 @kernel

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.kernels.compiled import kernel
-from detectors.types import Floats, Rows32
+from detectors.types import Codes, Floats
 
 Matrix32 = npt.NDArray[np.float32]
 
@@ -23,7 +23,7 @@ _HIGHEST: Final = 6.0
 
 @kernel
 def forest_scores(
-    x: Matrix32, feature: Rows32, threshold: Floats, length: Floats, depth: int, out: Floats
+    x: Matrix32, feature: Codes, threshold: Matrix32, length: Floats, depth: int, out: Floats
 ) -> None:
     """Return the isolation of each row over all trees, on the 0 to 1 scale of Liu et al. 2008.
 

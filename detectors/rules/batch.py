@@ -1,13 +1,18 @@
 """One micro-batch as conditions see it: columns by kind, and what was worked out already."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from zlib import crc32
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from detectors.rules.sql import Membership
 from detectors.types import Flags, Floats, Rows32
+
+SHORT_LIST = 16
+"""Up to so many texts are looked for by their hashes, longer lists in a set."""
 
 
 class Batch:
@@ -26,6 +31,7 @@ class Batch:
         self._lists = lists
         self._numbers: dict[str, Floats] = {}
         self._texts: dict[str, list[str | None]] = {}
+        self._hashes: dict[str, npt.NDArray[np.uint64]] = {}
         self._flags: dict[tuple[str, bool], Flags] = {}
 
     def __len__(self) -> int:
@@ -33,7 +39,7 @@ class Batch:
         return self._frame.height
 
     def add(self, features: Mapping[str, Floats]) -> None:
-        """Make the declared features readable; NaN is null."""
+        """Make these columns readable too, numbers or flags (0 and 1); NaN is null."""
         self._numbers.update(features)
 
     def number(self, name: str) -> Floats:
@@ -86,15 +92,33 @@ class Batch:
         return found
 
     def _flag_column(self, name: str, *, wanted: bool) -> Flags:
+        if name in self._numbers:
+            return as_flags(self._numbers[name] == float(wanted), len(self))
         column = self._frame[name].cast(pl.Boolean)
         return as_flags(column if wanted else ~column, len(self))
 
     def _members(self, asked: Membership, *, wanted: bool) -> Flags:
         values = self._lists[asked.list]
-        texts = self.texts(asked.column)
-        if wanted and values.isdisjoint(texts):
+        if wanted and not self._may_be_listed(asked):
             return np.zeros(len(self), np.bool_)
+        texts = self.texts(asked.column)
         return np.array([text is not None and (text in values) is wanted for text in texts], np.bool_)
+
+    def _may_be_listed(self, asked: Membership) -> bool:
+        """Whether the hash of any text is one of a short list's: nearly always no, in microseconds."""
+        values = self._lists[asked.list]
+        if len(values) > SHORT_LIST:
+            return not values.isdisjoint(self.texts(asked.column))
+        if self._frame[asked.column].null_count() == len(self):
+            return False
+        if asked.column not in self._hashes:
+            self._hashes[asked.column] = self._frame[asked.column].hash().to_numpy()
+        return any((self._hashes[asked.column] == one).any() for one in _hashes(values))
+
+
+@lru_cache(maxsize=256)
+def _hashes(texts: frozenset[str]) -> npt.NDArray[np.uint64]:
+    return pl.Series(values=sorted(texts), dtype=pl.String).hash().to_numpy()
 
 
 def as_flags(answer: object, height: int) -> Flags:

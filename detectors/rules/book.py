@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detectors.rulebook import EntityRows
+from detectors.rulebook import BuiltIns, EntityRows
 from detectors.rules.batch import Batch
 from detectors.rules.draft import Draft, draft
 from detectors.rules.features import Feature
@@ -31,6 +31,8 @@ from txwatch.errors import SnapshotError
 from txwatch.model import Reason
 from txwatch.problems import Problem, errors
 from txwatch.rulesfile import RulesDocument
+
+NOTHING: BuiltIns = {}
 
 FORMAT = 1
 """Of the state in a dump, and of what the same words in a file mean."""
@@ -82,15 +84,17 @@ class RuleBook:
         """The rules that are evaluated: live, then shadow."""
         return self._rules
 
-    def step(self, frame: pl.DataFrame, rows: EntityRows) -> Hits:
+    def step(self, frame: pl.DataFrame, rows: EntityRows, built_ins: BuiltIns = NOTHING) -> Hits:
         """Move the windows on by these rows and return what holds for each.
 
         Args:
-            frame: has `columns`, in feed order.
+            frame: has those of `columns` that are no `built_ins`, in feed order.
             rows: the dense row number of each row's entity, by id column, for the entities whose rows
                 the engine keeps; always for the same id columns.
+            built_ins: columns of numbers and flags, by name.
         """
         batch = Batch(frame, rows, self._lists)
+        batch.add(built_ins)
         with np.errstate(all="ignore"):  # what overflows or has no value is NaN, which is null
             features = self._step_features(batch, frame, rows)
             batch.add(features)
@@ -99,12 +103,12 @@ class RuleBook:
         shadow = Hits(matrix=matrix[:, count:], rules=self._shadow, features=features)
         return Hits(matrix=matrix[:, :count], rules=self._live, features=features, shadow=shadow)
 
-    def reasons(self, hits: Hits, i: int, frame: pl.DataFrame) -> list[Reason]:
+    def reasons(self, hits: Hits, i: int, values: Mapping[str, object]) -> list[Reason]:
         """Return one reason for each rule that holds for row `i`, the severest first."""
         found = [rule for rule, holds in zip(hits.rules, hits.matrix[i], strict=True) if holds]
         if not found:
             return []
-        values = frame.row(i, named=True) | _features_of(hits, i)
+        values = {**values, **_features_of(hits, i)}
         found.sort(key=lambda rule: -rule.severity)
         return [_reason(rule, values) for rule in found]
 

@@ -19,7 +19,8 @@ def opened(newest: Times, ring: Floats, fill: float, row: int, place: int) -> bo
     passed = place - newest[row]
     if passed > 0:
         if passed >= slots:
-            ring[row, :] = fill
+            for slot in range(slots):
+                ring[row, slot] = fill
         else:
             slot = newest[row] % slots
             for _ in range(passed):
@@ -88,10 +89,17 @@ def slide_totals(
         place = times[i] // width
         unheld = 0.0
         if counted[i]:
+            is_alone = place - newest[row] >= ring.shape[1]
             if opened(newest, ring, 0.0, row, place):
                 ring[row, place % ring.shape[1]] += values[i]
             else:
                 unheld = values[i]
+            if is_alone:
+                out[i] = ring[row, place % ring.shape[1]]
+                continue
+        elif place - newest[row] >= buckets:
+            out[i] = 0.0
+            continue
         out[i] = window_total(newest, ring, row, place, buckets) + unheld
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from detectors.rows import milliseconds
 from detectors.rules.features import Feature
 from detectors.rules.kernels import (
     NEVER,
@@ -132,7 +133,7 @@ class Windows:
         `frame` has the columns timestamp and those by which features are kept; `inputs` are by feature,
         `rows` by id column (a pair joined by +), for the entities whose rows somebody else keeps.
         """
-        times = _writable(frame["timestamp"].to_physical().to_numpy())
+        times = _writable(milliseconds(frame["timestamp"]))
         values = {name: np.empty(times.size) for name in self._windows}
         start = 0
         while start < times.size:

@@ -99,7 +99,9 @@ def test_a_rule_book_hits_and_misses_as_the_examples_say(name, key, number):
         one = frame[row]
         hits = rules.step(one, {column: index.rows(one[column]) for column, index in known.items()})
 
-    assert (name in [reason.code for reason in rules.reasons(hits, 0, one)]) == (key == "hits")
+    assert (name in [reason.code for reason in rules.reasons(hits, 0, one.row(0, named=True))]) == (
+        key == "hits"
+    )
     assert rules.faults() == []
 
 
@@ -123,7 +125,8 @@ def test_a_reason_fills_in_every_number(name):
     frame = told(RULES[name], RULES[name].spec.hits[0])
     rules = book()
     hits = rules.step(frame, {})
-    [reason] = [r for r in rules.reasons(hits, frame.height - 1, frame) if r.code == name]
+    last = frame.row(frame.height - 1, named=True)
+    [reason] = [r for r in rules.reasons(hits, frame.height - 1, last) if r.code == name]
 
     assert "{" not in reason.sentence
     assert "unknown" not in reason.sentence or RULES[name].spec.observed is None

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from detectors.features import FeatureState
-from detectors.publish import published_frame
+from detectors.publish import published as published_values
 from detectors.published import BUILT_INS, PUBLISHED, unknown_columns
 from detectors.rows import RowsBuilder
 from detectors.settings import DetectionSettings
@@ -15,7 +15,9 @@ from txwatch.columns import TRANSACTION
 def published(frame: pl.DataFrame, settings: DetectionSettings | None = None) -> pl.DataFrame:
     rows = RowsBuilder(settings or DetectionSettings()).build(frame)
     FeatureState(set(PUBLISHED)).step(rows)
-    return published_frame(frame, rows, set(PUBLISHED))
+    columns = published_values(frame, rows, set(PUBLISHED))
+    schema = {name: column.dtype for name, column in PUBLISHED.items()}
+    return pl.DataFrame([columns.row(i) for i in range(frame.height)], schema=schema, strict=True)
 
 
 def payments(*changes: dict[str, object]) -> pl.DataFrame:

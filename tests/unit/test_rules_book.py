@@ -145,7 +145,7 @@ def test_shadow_rules_stand_apart_and_off_rules_are_gone():
 
     assert (list(hits.ids), hits.matrix.tolist()) == (["b"], [[True]])
     assert (list(hits.shadow.ids), hits.shadow.matrix.tolist()) == (["a"], [[True]])
-    assert [reason.code for reason in rules.reasons(hits.shadow, 0, frame({}))] == ["a"]
+    assert [reason.code for reason in rules.reasons(hits.shadow, 0, frame({}).row(0, named=True))] == ["a"]
 
 
 def test_a_reason_carries_sentence_numbers_and_facts():
@@ -173,7 +173,7 @@ def test_a_reason_carries_sentence_numbers_and_facts():
         }
     )
     hits = rules.step(row, {})
-    large, small = rules.reasons(hits, 0, row)
+    large, small = rules.reasons(hits, 0, row.row(0, named=True))
 
     assert hits.severities.tolist() == [int(Severity.LOW), int(Severity.CRITICAL)]
     assert (large.code, large.type, large.entity_kind) == ("large", AnomalyType.PLACE, "user")
