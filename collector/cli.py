@@ -9,16 +9,20 @@ import polars as pl
 import typer
 
 from collector import commands
+from collector.deadletter import open_dead_letters
 from collector.files import FileSource, find_files
+from collector.kafka.address import is_kafka
+from collector.kafka.opening import open_kafka
 from collector.offline import read_inputs
 from collector.pace import PacedSource
-from collector.pipeline import CollectorService
+from collector.pipeline import CollectorService, NoPositions
+from collector.retention import kept_transactions
 from collector.schema import Schema, load_schema, with_options
 from collector.simulator import commands as simulator_commands
 from collector.simulator.settings import SimulationSettings
 from collector.simulator.simulation import LABELS, Simulation
 from collector.simulator.source import SimulatorSource, source_name
-from collector.source import Source
+from collector.source import SharedSource, Source
 from collector.websocket.opening import is_websocket, open_websocket
 from txwatch.clock import SystemClock
 from txwatch.errors import UsageError
@@ -29,13 +33,18 @@ from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_workplace
 
 Inputs = Annotated[
-    list[str] | None, typer.Argument(help="Files, folders, globs, or one wss:// or listen+wss:// address.")
+    list[str] | None,
+    typer.Argument(help="Files, folders, globs, or one kafka://, wss:// or listen+wss:// address."),
 ]
 Map = Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN: the producer's name of a field.")]
 Default = Annotated[list[str] | None, typer.Option("--default", help="FIELD=VALUE where nothing is sent.")]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A producer's schema file.")]
 Speed = Annotated[float, typer.Option(min=0, help="Replay at so many times real time; 0 is at once.")]
 Once = Annotated[bool, typer.Option("--once", help="Take what is there, then end.")]
+
+
+SHARED_BATCH = 20_000
+"""Messages of a shared source written together at most: what is there when the last write is done."""
 
 
 def mount(app: typer.Typer) -> None:
@@ -57,12 +66,12 @@ def collect(
 ) -> None:
     """Collect transactions into the store, alone; goes on where it stopped.
 
-    Example: txwatch collect payments.jsonl --once
+    Example: txwatch collect kafka://localhost:9092/payments --metrics 127.0.0.1:9464
     """
     settings = current_settings()
     used = schema_of(settings, schema, mapping, default)
     with open_workplace(settings, writer=True) as workplace:
-        source = open_source(workplace, inputs, used, speed)
+        source = open_source(workplace, inputs, used, speed, once=once)
         services: list[Service] = [open_collector(workplace, source)]
         with monitored(services, metrics) as beat:
             work(services, workplace.clock, once=once, observe=beat)
@@ -77,11 +86,18 @@ def schema_of(
     return with_options(load_schema(path) if path else Schema(), _pairs(mapping), _pairs(default))
 
 
-def open_source(workplace: Workplace, inputs: Sequence[str] | None, schema: Schema, speed: float) -> Source:
-    """Return the source that the command or the settings name, at the place where it goes on."""
+def open_source(
+    workplace: Workplace, inputs: Sequence[str] | None, schema: Schema, speed: float, *, once: bool = False
+) -> Source:
+    """Return the source that the command or the settings name, at the place where it goes on.
+
+    With `once`, topics of Kafka end where they end now; other sources know their end themselves.
+    """
     names = list(inputs or ([workplace.settings.source] if workplace.settings.source else []))
     if not names:
-        raise UsageError("name at least one file, folder, glob or wss:// address, or set TXWATCH_SOURCE")
+        raise UsageError("name at least one file, folder, glob or address, or set TXWATCH_SOURCE")
+    if is_kafka(names[0]):
+        return _open_kafka(workplace, names, schema, once=once)
     if is_websocket(names[0]):
         return _open_websocket(workplace, names, schema)
     source = FileSource(find_files(names), schema, workplace.ledger.positions, workplace.clock.now)
@@ -101,15 +117,32 @@ def _open_websocket(workplace: Workplace, names: Sequence[str], schema: Schema) 
     )
 
 
+def _open_kafka(workplace: Workplace, names: Sequence[str], schema: Schema, *, once: bool) -> Source:
+    if len(names) > 1:
+        raise UsageError("Kafka is a source of its own; name several topics in one address, with commas")
+    environment = current_environment()
+    return open_kafka(
+        names[0],
+        schema,
+        environment,
+        now=workplace.clock.now,
+        keep=kept_transactions(workplace.settings),
+        forget=getattr(workplace.store, "forget", lambda _: None),
+        dead_letters=open_dead_letters(names[0], environment),
+        until_end=once,
+    )
+
+
 def open_collector(workplace: Workplace, source: Source) -> CollectorService:
-    """Return the collector of this workplace."""
+    """Return the collector of this workplace; a shared source keeps its own positions."""
+    shared = source if isinstance(source, SharedSource) else None
     return CollectorService(
         source,
         workplace.store,
-        workplace.store,
-        workplace.ledger,
+        (shared and shared.dead_letters) or workplace.store,
+        NoPositions() if shared else workplace.ledger,
         workplace.clock,
-        batch=workplace.settings.batch,
+        batch=SHARED_BATCH if shared else workplace.settings.batch,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from collector.refused import refused_record
-from collector.source import Collected, Source
+from collector.source import Collected, SharedSource, Source
 from collector.tally import Tally
 from txwatch.errors import RowsRefusedError, StoreError
 from txwatch.model import Partition, Quarantined
@@ -20,6 +20,13 @@ class PositionLedger(Protocol):
 
     def commit_positions(self, moved: Mapping[Partition, int]) -> None:
         """Record the next sequence of each partition."""
+
+
+class NoPositions:
+    """In place of the ledger, for a source that keeps its positions itself."""
+
+    def commit_positions(self, moved: Mapping[Partition, int]) -> None:
+        """Leave it to the source."""
 
 
 class CollectorService:
@@ -50,6 +57,7 @@ class CollectorService:
     ) -> None:
         """`monotonic` gives seconds, for waiting before a write is tried again, and for rates."""
         self._source = source
+        self._shared = source if isinstance(source, SharedSource) else None
         self._store = store
         self._quarantine = quarantine
         self._ledger = ledger
@@ -64,9 +72,7 @@ class CollectorService:
 
     def step(self) -> Progress:
         """Take the next messages one step further; while the store is busy, wait without blocking."""
-        if self._pending is None:
-            self._pending = self._source.read(self._batch)
-        pending = self._pending
+        pending = self._next()
         if not pending.positions:
             self._pending = None
             return Progress(handled=0, finished=pending.finished)
@@ -77,16 +83,27 @@ class CollectorService:
 
     def health(self) -> Health:
         """Return what was stored and rejected since the start, how fast, and how far behind."""
+        figures, trouble = self._tally.figures(self._clock.now(), self._monotonic()), self._trouble
+        if self._shared is not None:
+            figures |= self._shared.figures()
+            trouble = trouble or self._shared.trouble()
         return Health(
             name=self.name,
-            state="degraded" if self._trouble else "ok",
-            sentence=self._trouble or self._tally.sentence(),
-            figures=self._tally.figures(self._clock.now(), self._monotonic()),
+            state="degraded" if trouble else "ok",
+            sentence=trouble or self._tally.sentence(),
+            figures=figures,
         )
 
     def close(self) -> None:
         """Close the source; what was read and not committed comes again."""
         self._source.close()
+
+    def _next(self) -> Collected:
+        if self._pending is None:
+            self._pending = self._source.read(self._batch)
+        elif self._shared is not None:
+            self._pending = self._shared.hold(self._pending)
+        return self._pending
 
     def _written(self, pending: Collected) -> bool:
         try:

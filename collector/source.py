@@ -1,12 +1,13 @@
 """What every source of transactions looks like to the collector: good and bad records are both results."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 import polars as pl
 
 from txwatch.model import Partition, Quarantined
+from txwatch.ports import QuarantineStore
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,3 +35,20 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give back resources; safe to call twice."""
+
+
+@runtime_checkable
+class SharedSource(Source, Protocol):
+    """A source that several collectors share, and that keeps the positions itself."""
+
+    dead_letters: QuarantineStore | None
+    """Where what is rejected goes; None for the store's own quarantine."""
+
+    def hold(self, pending: Collected) -> Collected:
+        """Stay one of them while nothing can be written; returns what of `pending` is still ours."""
+
+    def figures(self) -> Mapping[str, float]:
+        """Return what it says of itself, for the collector's metrics."""
+
+    def trouble(self) -> str:
+        """Return what is wrong in a sentence, nothing if all is well."""

@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["server_fixtures", "influx_fixtures"]
+pytest_plugins = ["server_fixtures", "influx_fixtures", "kafka_topics"]
 
 settings.register_profile(
     "txwatch",

@@ -139,7 +139,7 @@ def run(
     settings = current_settings()
     used = collector.cli.schema_of(settings, schema, mapping, default)
     with open_workplace(settings, writer=True) as workplace:
-        source = collector.cli.open_source(workplace, inputs, used, speed)
+        source = collector.cli.open_source(workplace, inputs, used, speed, once=once)
         services: list[Service] = [
             collector.cli.open_collector(workplace, source),
             detectors.cli.open_detector(workplace),

@@ -199,6 +199,9 @@ class QuarantineStore(Protocol):
     def quarantine(self, records: Sequence[Quarantined]) -> None:
         """Write durably, all or none; a record already there stays as it is."""
 
+    def drop(self, records: Sequence[Quarantined]) -> None:
+        """Delete these records durably; one that is not there is none the worse."""
+
     def quarantined(self, *, code: str | None = None, limit: int | None = 100) -> list[Quarantined]:
         """Return records, newest first."""
 

@@ -138,6 +138,11 @@ class MemoryStore:
         for record in records:
             self._quarantine.setdefault((record.source, record.partition, record.sequence), record)
 
+    def drop(self, records: Sequence[Quarantined]) -> None:
+        """See `ports.QuarantineStore.drop`."""
+        for record in records:
+            self._quarantine.pop((record.source, record.partition, record.sequence), None)
+
     def quarantined(self, *, code: str | None = None, limit: int | None = 100) -> list[Quarantined]:
         """See `ports.QuarantineStore.quarantined`."""
         found = [r for r in self._quarantine.values() if code in {None, r.rejected.code}]

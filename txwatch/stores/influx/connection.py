@@ -115,18 +115,25 @@ class Connection:
     def delete(self, bucket: str, measurement: str, until: datetime) -> None:
         """Delete what lies before `until`; the server takes the last time it is given as included."""
         last = until - timedelta(microseconds=1)
-        query = urlencode({"org": self._access.org, "bucket": bucket})
-        body = {
-            "start": START_OF_TIME,
-            "stop": f"{last.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}999Z",
-            "predicate": f'_measurement="{measurement}"',
-        }
-        headers = {"Content-Type": "application/json"}
-        self._request(f"/api/v2/delete?{query}", json.dumps(body).encode(), headers, QUERY_WITHIN)
+        stop = f"{last.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}999Z"
+        self._delete(bucket, START_OF_TIME, stop, f'_measurement="{measurement}"')
+
+    def delete_point(self, bucket: str, measurement: str, tags: Mapping[str, str], time: int) -> None:
+        """Delete the point of a series at a time in nanoseconds; `tags` are its values as stored."""
+        seconds, rest = divmod(time, 10**9)
+        at = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+        own = [f"{name}={json.dumps(value)}" for name, value in tags.items()]
+        self._delete(bucket, at, at, " AND ".join([f'_measurement="{measurement}"', *own]))
 
     def close(self) -> None:
         """Close the connections; safe to call twice."""
         self._pool.clear()
+
+    def _delete(self, bucket: str, start: str, stop: str, predicate: str) -> None:
+        query = urlencode({"org": self._access.org, "bucket": bucket})
+        body = json.dumps({"start": start, "stop": stop, "predicate": predicate}).encode()
+        headers = {"Content-Type": "application/json"}
+        self._request(f"/api/v2/delete?{query}", body, headers, QUERY_WITHIN)
 
     def _query(self, bucket: str, influxql: str, accept: str) -> bytes:
         headers = {"Accept": accept, "Content-Type": "application/x-www-form-urlencoded"}

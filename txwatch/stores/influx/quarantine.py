@@ -34,6 +34,14 @@ def put_quarantined(connection: Connection, records: Sequence[Quarantined]) -> N
         connection.write(QUARANTINE, "\n".join(map(quarantine_line, new.values())).encode())
 
 
+def drop_quarantined(connection: Connection, records: Sequence[Quarantined]) -> None:
+    """Delete records; InfluxDB deletes by tags and time, and a record's point has a time of its own."""
+    for record in records:
+        tags = {"source": encode_tag(record.source), "partition": str(record.partition)}
+        time = point_time(record.received_at, record.sequence)
+        connection.delete_point(QUARANTINE, MEASUREMENT, tags | {"lap": lap(record.sequence)}, time)
+
+
 def read_quarantined(connection: Connection, code: str | None, limit: int | None) -> list[Quarantined]:
     """Return records, newest first."""
     columns = ", ".join(f'"{name}"' for name in (*_FIELDS, *_TAGS))

@@ -32,7 +32,7 @@ from txwatch.stores.influx.layout import (
     STORE_BUCKETS,
     TRANSACTIONS,
 )
-from txwatch.stores.influx.quarantine import put_quarantined, read_quarantined
+from txwatch.stores.influx.quarantine import drop_quarantined, put_quarantined, read_quarantined
 from txwatch.stores.influx.series import put_series, read_series
 from txwatch.stores.influx.traffic import MEASUREMENT, put_traffic, read_traffic
 from txwatch.stores.influx.transactions import Writer
@@ -113,6 +113,10 @@ class InfluxStore:
     def quarantine(self, records: Sequence[Quarantined]) -> None:
         """Write durably; a record already there stays as it is."""
         put_quarantined(self._connection, records)
+
+    def drop(self, records: Sequence[Quarantined]) -> None:
+        """Delete records, one by one; repeat the call if it raised."""
+        drop_quarantined(self._connection, records)
 
     def quarantined(self, *, code: str | None = None, limit: int | None = 100) -> list[Quarantined]:
         """Return records, newest first."""

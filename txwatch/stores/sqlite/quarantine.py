@@ -27,6 +27,16 @@ def put(file: StoreFile, records: Sequence[Quarantined]) -> None:
             writing.executemany("INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
+def drop(file: StoreFile, records: Sequence[Quarantined]) -> None:
+    """Delete records, all or none."""
+    if records:
+        with file.writing() as writing:
+            places = [(record.source, record.partition, record.sequence) for record in records]
+            writing.executemany(
+                "DELETE FROM quarantine WHERE source = ? AND partition = ? AND sequence = ?", places
+            )
+
+
 def select(file: StoreFile, code: str | None, limit: int | None) -> list[Quarantined]:
     """Return records, newest first."""
     where = Conditions()

@@ -95,6 +95,10 @@ class SqliteStore:
         """See `ports.QuarantineStore.quarantine`."""
         quarantine.put(self._file, records)
 
+    def drop(self, records: Sequence[Quarantined]) -> None:
+        """See `ports.QuarantineStore.drop`."""
+        quarantine.drop(self._file, records)
+
     def quarantined(self, *, code: str | None = None, limit: int | None = 100) -> list[Quarantined]:
         """See `ports.QuarantineStore.quarantined`."""
         return quarantine.select(self._file, code, limit)

@@ -1,0 +1,61 @@
+"""How far everything is stored, and telling Kafka so.
+
+A commit is sent without waiting for its answer; one that fails is sent again with the next.  Until it
+arrives, a crash only makes messages come again that are known by their identity.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from collector.kafka.taking import Place
+from collector.kafka.trouble import Trouble
+
+_NOTHING_TO_DO = KafkaError._NO_OFFSET  # noqa: SLF001 - the library's public constant
+
+
+class Offsets:
+    """The next offset of each partition of ours in which something was stored."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        self.stored: dict[Place, int] = {}
+        self._trouble = trouble
+        self._owed: set[Place] = set()
+
+    def answered(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        """Take note of Kafka's answer to a commit: the consumer's `on_commit`."""
+        failed = [each for each in partitions if error is not None or each.error is not None]
+        for each in failed:
+            self._owed.add((each.topic, each.partition))
+        reason = error or next((each.error for each in failed), None)
+        if reason is not None and reason.code() != _NOTHING_TO_DO:
+            self._trouble.note(reason)
+
+    def commit(self, consumer: Consumer, moved: Mapping[Place, int]) -> None:
+        """Commit without waiting, together with what is owed from before."""
+        self.stored |= moved
+        due = (self._owed | moved.keys()) & self.stored.keys()
+        self._owed = set()
+        if due:
+            self._send(consumer, due)
+
+    def commit_now(self, consumer: Consumer, places: Iterable[Place]) -> None:
+        """Commit and wait for the answer; raises KafkaException."""
+        due = self.stored.keys() & set(places)
+        if due:
+            consumer.commit(offsets=self._listed(due), asynchronous=False)
+
+    def forget(self, places: Iterable[Place]) -> None:
+        """Leave these partitions to their next owner."""
+        for place in places:
+            self.stored.pop(place, None)
+
+    def _send(self, consumer: Consumer, due: set[Place]) -> None:
+        try:
+            consumer.commit(offsets=self._listed(due), asynchronous=True)
+        except KafkaException as error:
+            self._owed |= due
+            self._trouble.note(error.args[0])
+
+    def _listed(self, places: Iterable[Place]) -> list[TopicPartition]:
+        return [TopicPartition(topic, number, self.stored[topic, number]) for topic, number in places]

@@ -1,0 +1,57 @@
+"""Open topics as a source, or send to one; the library is imported here and not before."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from collector.decode import Decoder
+from collector.kafka.address import parse_address
+from collector.kafka.settings import client_config, consumer_config, kafka_settings
+from collector.schema import Schema
+from collector.source import SharedSource
+from txwatch.errors import UsageError
+from txwatch.model import Partition
+from txwatch.ports import QuarantineStore
+
+
+def open_kafka(
+    text: str,
+    schema: Schema,
+    environment: Mapping[str, str],
+    *,
+    now: Callable[[], datetime],
+    keep: timedelta,
+    forget: Callable[[Iterable[Partition]], None],
+    dead_letters: QuarantineStore | None,
+    until_end: bool,
+) -> SharedSource:
+    """Join the consumer group that an address names.
+
+    `keep` is how long the store keeps transactions, `forget` tells it that others may write partitions.
+    Raises UsageError or ConfigurationError for what cannot be; Kafka itself is waited for.
+    """
+    address = parse_address(text)
+    settings = kafka_settings(address, environment)
+    with needing_kafka():
+        from collector.kafka.source import KafkaSource, Reading  # noqa: PLC0415 - the library is optional
+
+        reading = Reading(
+            topics=address.topics,
+            consumer=consumer_config(address, environment),
+            client=client_config(address, environment),
+            keep=keep if settings.live == "on" else None,
+            epoch=settings.epoch,
+            until_end=until_end,
+        )
+        return KafkaSource(reading, Decoder(schema), now, forget=forget, dead_letters=dead_letters)
+
+
+@contextmanager
+def needing_kafka() -> Iterator[None]:
+    """Say what to install where the library is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "kafka:// needs the library confluent-kafka: pip install 'txwatch[kafka]'"
+        ) from error
