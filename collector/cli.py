@@ -10,6 +10,7 @@ import typer
 
 from collector import commands
 from collector.deadletter import open_dead_letters
+from collector.entities.service import EntityService
 from collector.files import FileSource, find_files
 from collector.kafka.address import is_kafka
 from collector.kafka.opening import open_kafka
@@ -27,7 +28,7 @@ from collector.websocket.opening import is_websocket, open_websocket
 from txwatch.clock import SystemClock
 from txwatch.errors import UsageError
 from txwatch.monitor import Address, monitored
-from txwatch.ports import Service
+from txwatch.ports import EntityStore, Service
 from txwatch.settings import Settings, current_environment, current_settings
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_workplace
@@ -72,7 +73,7 @@ def collect(
     used = schema_of(settings, schema, mapping, default)
     with open_workplace(settings, writer=True) as workplace:
         source = open_source(workplace, inputs, used, speed, once=once)
-        services: list[Service] = [open_collector(workplace, source)]
+        services: list[Service] = [open_collector(workplace, source), *open_entities(workplace)]
         with monitored(services, metrics) as beat:
             work(services, workplace.clock, once=once, observe=beat)
         typer.echo(f"collector: {services[0].health().sentence}", err=True)
@@ -144,6 +145,12 @@ def open_collector(workplace: Workplace, source: Source) -> CollectorService:
         workplace.clock,
         batch=SHARED_BATCH if shared else workplace.settings.batch,
     )
+
+
+def open_entities(workplace: Workplace) -> list[Service]:
+    """Return the service that files transactions by user and merchant, where the store needs one."""
+    store = workplace.store
+    return [EntityService(store, workplace.ledger)] if isinstance(store, EntityStore) else []
 
 
 def stream(

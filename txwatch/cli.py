@@ -142,6 +142,7 @@ def run(
         source = collector.cli.open_source(workplace, inputs, used, speed, once=once)
         services: list[Service] = [
             collector.cli.open_collector(workplace, source),
+            *collector.cli.open_entities(workplace),
             detectors.cli.open_detector(workplace),
             alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
         ]

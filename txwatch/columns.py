@@ -45,6 +45,28 @@ ARRIVAL: dict[str, pl.DataType] = {"arrival": pl.Int64()}
 FEED: dict[str, pl.DataType] = {**POSITION, **ARRIVAL, **TRANSACTION}
 
 
+MERCHANT_HOUR: dict[str, pl.DataType] = {
+    "source": pl.String(),
+    "partition": pl.Int32(),
+    "start": TIME,
+    "merchant_id": pl.String(),
+    "through": pl.Int64(),
+    "count": pl.Int64(),
+    "declined": pl.Int64(),
+    "paid": pl.Int64(),
+    "total": pl.Float64(),
+    "largest": pl.Float64(),
+    "log_total": pl.Float64(),
+    "log_squares": pl.Float64(),
+}
+"""What one partition contributed to one hour of one merchant, as absolute values.
+
+`paid` counts approved payments above nothing with a known rate; `total`, `largest`, `log_total` (natural
+logarithm) and `log_squares` are of those, in the base currency.  `through` is the sequence of the last
+transaction counted.  Everything else adds up over partitions and hours, but `largest`.
+"""
+
+
 def frame(transactions: Sequence[Transaction]) -> pl.DataFrame:
     """Return transactions as a frame with the columns of `TRANSACTION`, in the same order."""
     rows = [msgspec.structs.astuple(t) for t in transactions]

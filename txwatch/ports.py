@@ -6,7 +6,7 @@ held by the contract tests in `tests/contract/test_store.py`, which every implem
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 import polars as pl
@@ -128,7 +128,8 @@ class TrafficQuery(msgspec.Struct, frozen=True, kw_only=True):
 class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How long each kind of record is kept, by event time (transactions, series, anomalies) or arrival.
 
-    Windows of traffic are kept as long as those of series.
+    InfluxDB keeps windows of traffic by their length (`traffic_10s` and so on), the embedded store keeps
+    all of them as long as those of series.
     """
 
     transactions: timedelta = timedelta(days=30)
@@ -136,6 +137,10 @@ class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     series: timedelta = timedelta(days=400)
     anomalies: timedelta = timedelta(days=400)
     quarantine: timedelta = timedelta(days=30)
+    traffic_10s: timedelta = timedelta(days=7)
+    traffic_1m: timedelta = timedelta(days=35)
+    traffic_1h: timedelta = timedelta(days=400)
+    traffic_1d: timedelta = timedelta(days=3653)
 
 
 class TransactionStore(Protocol):
@@ -191,6 +196,20 @@ class TrafficStore(Protocol):
 
     def traffic(self, query: TrafficQuery) -> list[TrafficPoint]:
         """Return the matching windows by start, then seconds, source, partition, dimension, value."""
+
+
+@runtime_checkable
+class EntityStore(Protocol):
+    """Transactions by user, and hours of merchants: for stores that cannot find one entity among all rows."""
+
+    def put_by_user(self, rows: pl.DataFrame) -> None:
+        """Write rows (columns FEED) where a user's are found quickly; repeating it changes nothing."""
+
+    def put_merchant_hours(self, hours: pl.DataFrame) -> None:
+        """Write hours (columns MERCHANT_HOUR) durably; one replaces its earlier writing."""
+
+    def merchant_hours(self, partition: Partition, start: datetime) -> pl.DataFrame:
+        """Return what is stored of one partition and hour (columns MERCHANT_HOUR)."""
 
 
 class QuarantineStore(Protocol):

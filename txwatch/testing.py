@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from txwatch.columns import FEED
+from txwatch.columns import FEED, MERCHANT_HOUR, POSITION
 from txwatch.model import Anomaly, Cursor, Partition, Quarantined
 from txwatch.ports import (
     AnomalyQuery,
@@ -171,6 +171,29 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+class MemoryEntities:
+    """What `ports.EntityStore` asks for, in two dictionaries."""
+
+    def __init__(self) -> None:
+        self.users: dict[tuple[str, int, int], str] = {}
+        self._hours: dict[tuple[str, int, datetime, str], tuple[object, ...]] = {}
+
+    def put_by_user(self, rows: pl.DataFrame) -> None:
+        """See `ports.EntityStore.put_by_user`."""
+        for source, partition, sequence, user in rows.select(*POSITION, "user_id").iter_rows():
+            self.users[source, partition, sequence] = user
+
+    def put_merchant_hours(self, hours: pl.DataFrame) -> None:
+        """See `ports.EntityStore.put_merchant_hours`."""
+        for row in hours.select(list(MERCHANT_HOUR)).iter_rows():
+            self._hours[row[0], row[1], row[2], row[3]] = row
+
+    def merchant_hours(self, partition: Partition, start: datetime) -> pl.DataFrame:
+        """See `ports.EntityStore.merchant_hours`."""
+        found = [row for key, row in self._hours.items() if key[:3] == (*partition, start)]
+        return pl.DataFrame(found, schema=MERCHANT_HOUR, orient="row")
 
 
 def _matches(anomaly: Anomaly, query: AnomalyQuery) -> bool:

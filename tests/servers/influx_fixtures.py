@@ -14,9 +14,7 @@ from txwatch.stores.influx.connection import Access
 from txwatch.stores.influx.setup import initialise
 from txwatch.stores.influx.store import InfluxStore
 
-FOR_EVER = RetentionPolicy(
-    **dict.fromkeys(("transactions", "feed", "series", "anomalies", "quarantine"), timedelta(0))
-)
+FOR_EVER = RetentionPolicy(**dict.fromkeys(RetentionPolicy.__struct_fields__, timedelta(0)))
 
 
 class InfluxStores:

@@ -18,11 +18,26 @@ CASES = "cases"
 QUARANTINE = "quarantine"
 AUDIT = "audit"
 
+TRAFFIC = {10: "traffic_10s", 60: "traffic_1m", 3600: "traffic_1h", 86_400: "traffic_1d"}
+"""Length of a window in seconds -> bucket: one each, since a bucket keeps its points equally long.
+
+The service writes the two short ones, tasks in InfluxDB roll them up (`tasks`).
+"""
+
+COUNTED = (TRAFFIC[10], TRAFFIC[60])
+"""Where the service that counts traffic writes."""
+
 STORE_BUCKETS = (TRANSACTIONS, FEED, METRICS, CASES, QUARANTINE)
 """What a store must be able to read before it starts."""
 
 USER_BUCKETS = 64
 """Into how many the tag `ub` spreads users: one user's rows are found without reading everybody's."""
+
+ENTITY_DIGITS = 3
+"""How many hexadecimal digits of an id's SHA-256 are its entity bucket (tags `ub` of `by_user` and `mb`).
+
+4,096 of them: one user's month among 260 million transactions is found among 63,000.
+"""
 
 LAPS = 64
 LAP = 1_000_000
@@ -38,15 +53,16 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 
 ROLES: dict[str, Role] = {
     "services": Role(
-        read=(TRANSACTIONS, FEED, METRICS, ANOMALIES, CASES, QUARANTINE),
-        write=(TRANSACTIONS, FEED, METRICS, ANOMALIES, CASES, QUARANTINE),
+        read=(TRANSACTIONS, FEED, METRICS, *TRAFFIC.values(), ANOMALIES, CASES, QUARANTINE),
+        write=(TRANSACTIONS, FEED, METRICS, *COUNTED, ANOMALIES, CASES, QUARANTINE),
     ),
     "collector": Role(
-        read=(TRANSACTIONS, FEED, METRICS, QUARANTINE), write=(TRANSACTIONS, FEED, METRICS, QUARANTINE)
+        read=(TRANSACTIONS, FEED, METRICS, *COUNTED, QUARANTINE),
+        write=(TRANSACTIONS, FEED, METRICS, *COUNTED, QUARANTINE),
     ),
     "detector": Role(read=(TRANSACTIONS, FEED, METRICS, ANOMALIES, CASES), write=(METRICS, ANOMALIES, CASES)),
-    "operator": Role(read=(METRICS, ANOMALIES)),
-    "investigator": Role(read=(METRICS, ANOMALIES, CASES, TRANSACTIONS)),
+    "operator": Role(read=(METRICS, *TRAFFIC.values(), ANOMALIES)),
+    "investigator": Role(read=(METRICS, *TRAFFIC.values(), ANOMALIES, CASES, TRANSACTIONS)),
     "administrator": Role(read=(AUDIT,)),
 }
 """A token for each; `services` is for one process that runs every room."""
@@ -58,6 +74,10 @@ def retentions(policy: RetentionPolicy) -> dict[str, timedelta]:
         TRANSACTIONS: policy.transactions,
         FEED: policy.feed,
         METRICS: policy.series,
+        TRAFFIC[10]: policy.traffic_10s,
+        TRAFFIC[60]: policy.traffic_1m,
+        TRAFFIC[3600]: policy.traffic_1h,
+        TRAFFIC[86_400]: policy.traffic_1d,
         ANOMALIES: policy.anomalies,
         CASES: policy.anomalies,
         QUARANTINE: policy.quarantine,

@@ -33,7 +33,7 @@ def transaction_lines(rows: pl.DataFrame) -> pl.Series:
         pl.format(" amount={}", "amount"),
         *(pl.format(f",{name}={{}}i", name) for name in INTEGERS),
         *(pl.format(f",{name}={{}}", name) for name in NUMBERS if name != "amount"),
-        *(pl.format(f',{name}="{{}}"', _escaped(rows, name)) for name in TEXTS if _present(rows, name)),
+        *(pl.format(f',{name}="{{}}"', escaped(rows, name)) for name in TEXTS if present(rows, name)),
         pl.format(" {}", point_time()),
     ]
     prepared = rows.with_columns(
@@ -62,6 +62,18 @@ def source_tag(sources: pl.Series) -> pl.Series:
     )
 
 
+def present(rows: pl.DataFrame, name: str) -> bool:
+    """Tell whether any row has a value there."""
+    return rows[name].null_count() < rows.height
+
+
+def escaped(rows: pl.DataFrame, name: str) -> pl.Expr:
+    """Return a text column as string fields have it, escaped only if something in it needs it."""
+    if rows[name].str.contains_any(_RAW).any():
+        return pl.col(name).str.replace_many(_RAW, _ESCAPED)
+    return pl.col(name)
+
+
 def _series_key() -> list[pl.Expr]:
     lap = pl.col("sequence") // LAP % LAPS
     return [
@@ -70,14 +82,3 @@ def _series_key() -> list[pl.Expr]:
         pl.format(",source={}", "source_tag"),
         pl.format(",ub={}", "ub"),
     ]
-
-
-def _present(rows: pl.DataFrame, name: str) -> bool:
-    return rows[name].null_count() < rows.height
-
-
-def _escaped(rows: pl.DataFrame, name: str) -> pl.Expr:
-    """Escape a column only if something in it needs it."""
-    if rows[name].str.contains_any(_RAW).any():
-        return pl.col(name).str.replace_many(_RAW, _ESCAPED)
-    return pl.col(name)

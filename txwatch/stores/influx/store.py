@@ -21,6 +21,7 @@ from txwatch.ports import (
 from txwatch.stores.influx.anomalies import Pseudonym, put_anomalies, read_anomalies
 from txwatch.stores.influx.conditions import between, where
 from txwatch.stores.influx.connection import Access, Connection
+from txwatch.stores.influx.entities import BY_USER, put_by_user
 from txwatch.stores.influx.feed import read_feed
 from txwatch.stores.influx.history import read_transactions
 from txwatch.stores.influx.layout import (
@@ -31,7 +32,10 @@ from txwatch.stores.influx.layout import (
     QUARANTINE,
     STORE_BUCKETS,
     TRANSACTIONS,
+    retentions,
 )
+from txwatch.stores.influx.layout import COUNTED as COUNTED_TRAFFIC
+from txwatch.stores.influx.merchants import MERCHANTS, put_merchant_hours, read_merchant_hours
 from txwatch.stores.influx.quarantine import drop_quarantined, put_quarantined, read_quarantined
 from txwatch.stores.influx.series import put_series, read_series
 from txwatch.stores.influx.traffic import MEASUREMENT, put_traffic, read_traffic
@@ -64,6 +68,7 @@ class InfluxStore:
     ) -> None:
         """Connect and make sure that `buckets` are there and may be read; raises StoreError if not."""
         self._connection = Connection(access, clock)
+        self._clock = clock
         self._pseudonym = pseudonym
         self._require(buckets)
         kept = self._kept(TRANSACTIONS) if TRANSACTIONS in buckets else timedelta(0)
@@ -104,11 +109,23 @@ class InfluxStore:
 
     def put_traffic(self, points: Sequence[TrafficPoint]) -> None:
         """Write durably, except windows that reach less far than the stored ones."""
-        put_traffic(self._connection, points)
+        put_traffic(self._connection, points, self._clock.now())
 
     def traffic(self, query: TrafficQuery) -> list[TrafficPoint]:
         """Return the matching windows, oldest first."""
         return read_traffic(self._connection, query)
+
+    def put_by_user(self, rows: pl.DataFrame) -> None:
+        """Write rows (columns FEED) where a user's are found quickly."""
+        put_by_user(self._connection, rows)
+
+    def put_merchant_hours(self, hours: pl.DataFrame) -> None:
+        """Write hours of merchants; writing one again replaces it."""
+        put_merchant_hours(self._connection, hours)
+
+    def merchant_hours(self, partition: Partition, start: datetime) -> pl.DataFrame:
+        """Return what is stored of one partition and hour."""
+        return read_merchant_hours(self._connection, partition, start)
 
     def quarantine(self, records: Sequence[Quarantined]) -> None:
         """Write durably; a record already there stays as it is."""
@@ -137,7 +154,10 @@ class InfluxStore:
             bucket, measurement, _ = COUNTED[kind]
             self._connection.delete(bucket, measurement, limit)
         self._connection.delete(FEED, FEED, now - policy.feed)
-        self._connection.delete(METRICS, MEASUREMENT, now - policy.series)
+        self._connection.delete(TRANSACTIONS, BY_USER, now - policy.transactions)
+        self._connection.delete(METRICS, MERCHANTS, now - policy.series)
+        for bucket in COUNTED_TRAFFIC:
+            self._connection.delete(bucket, MEASUREMENT, now - retentions(policy)[bucket])
         if self._pseudonym:
             self._connection.delete(ANOMALIES, "anomalies", limits["anomalies"])
         return gone
