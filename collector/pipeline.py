@@ -75,23 +75,21 @@ class CollectorService:
         pending = self._next()
         if not pending.positions:
             self._pending = None
-            return Progress(handled=0, finished=pending.finished)
+            return Progress(handled=0, finished=pending.finished, waiting=pending.expecting)
         if self._monotonic() < self._retry_at or not self._written(pending):
-            return Progress(handled=0)
+            return Progress(handled=0, waiting=True)
         self._pending = None
         return Progress(handled=max(1, pending.rows.height + len(pending.rejected)))
 
     def health(self) -> Health:
         """Return what was stored and rejected since the start, how fast, and how far behind."""
-        figures, trouble = self._tally.figures(self._clock.now(), self._monotonic()), self._trouble
-        if self._shared is not None:
-            figures |= self._shared.figures()
-            trouble = trouble or self._shared.trouble()
+        trouble = self._trouble or (self._shared.trouble() if self._shared else "")
         return Health(
             name=self.name,
             state="degraded" if trouble else "ok",
             sentence=trouble or self._tally.sentence(),
-            figures=figures,
+            figures=self._tally.figures(self._clock.now(), self._monotonic()),
+            labelled=self._shared.figures() if self._shared else (),
         )
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import msgspec
 import polars as pl
 
 from txwatch.model import Partition, Quarantined
-from txwatch.ports import QuarantineStore
+from txwatch.ports import Figure, QuarantineStore
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +22,8 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing will ever come after this."""
     waiting: int | None = None
     """How many messages the source knows to be waiting after these."""
+    expecting: bool = False
+    """Nothing came yet, but a run to the end has to wait for it."""
 
 
 class Source(Protocol):
@@ -47,7 +49,7 @@ class SharedSource(Source, Protocol):
     def hold(self, pending: Collected) -> Collected:
         """Stay one of them while nothing can be written; returns what of `pending` is still ours."""
 
-    def figures(self) -> Mapping[str, float]:
+    def figures(self) -> tuple[Figure, ...]:
         """Return what it says of itself, for the collector's metrics."""
 
     def trouble(self) -> str:

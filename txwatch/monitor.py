@@ -1,13 +1,13 @@
 """`/metrics` and `/healthz` of a long-running command, from what its services say of themselves.
 
-Every figure of `Health.figures` becomes the metric `txwatch_<service>_<figure>`: a counter when its name
-ends in `_total`, else a gauge.  `/healthz` answers 200 while no service has failed and the loop still
+Every figure of `Health` becomes the metric `txwatch_<service>_<figure>`: a counter when its name ends in
+`_total`, else a gauge.  `/healthz` answers 200 while no service has failed and the loop still
 turns, else 503; its body says what is wrong, in one line a service.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from txwatch.errors import UsageError
-from txwatch.ports import Health, Service
+from txwatch.ports import Figure, Health, Service
 
 STALLED_SECONDS = 30.0
 """A loop that has not turned for so long is reported as failed."""
@@ -61,7 +61,9 @@ class HealthMetrics(Collector):
             up = float(health.state != "failed")
             yield GaugeMetricFamily(f"txwatch_{health.name}_up", "1 unless the service has failed", up)
             for name, value in health.figures.items():
-                yield _metric(f"txwatch_{health.name}_{name}", value)
+                yield _metric(f"txwatch_{health.name}_{name}", [Figure(name=name, value=value)])
+            for name, figures in _by_name(health.labelled).items():
+                yield _metric(f"txwatch_{health.name}_{name}", figures)
 
 
 class MonitorServer:
@@ -134,7 +136,20 @@ def _plain(start: StartResponse, status: str, text: str) -> list[bytes]:
     return [text.encode()]
 
 
-def _metric(name: str, value: float) -> Metric:
+def _by_name(figures: Iterable[Figure]) -> dict[str, list[Figure]]:
+    found: dict[str, list[Figure]] = {}
+    for figure in figures:
+        found.setdefault(figure.name, []).append(figure)
+    return found
+
+
+def _metric(name: str, figures: Sequence[Figure]) -> Metric:
+    labels = list(figures[0].labels)
+    metric: CounterMetricFamily | GaugeMetricFamily
     if name.endswith("_total"):
-        return CounterMetricFamily(name, "since the start of the process", value)
-    return GaugeMetricFamily(name, "now", value)
+        metric = CounterMetricFamily(name, "since the start of the process", labels=labels)
+    else:
+        metric = GaugeMetricFamily(name, "now", labels=labels)
+    for figure in figures:
+        metric.add_metric([figure.labels[label] for label in labels], figure.value)
+    return metric

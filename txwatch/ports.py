@@ -243,19 +243,31 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     handled: int
     finished: bool = False
+    waiting: bool = False
+    """Nothing could be done just now, but something is there: a run to the end goes on."""
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several values of a figure, told apart by `labels`; named like those of `Health.figures`."""
+
+    name: str
+    value: float
+    labels: dict[str, str] = {}
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """How a service is: `state` is ok, degraded or failed; the sentence says why, for people.
 
     `figures` become metrics: names in snake_case with their unit (`lag_seconds`); a figure that only
-    ever grows ends in `_total`.
+    ever grows ends in `_total`.  `labelled` has those of which there are several.
     """
 
     name: str
     state: str
     sentence: str
     figures: dict[str, float] = {}
+    labelled: tuple[Figure, ...] = ()
+    """All values of one name have labels of the same names."""
 
 
 class Service(Protocol):

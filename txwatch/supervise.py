@@ -61,15 +61,16 @@ def supervise(
 ) -> None:
     """Step every service in turn; return when all have finished, or when asked to stop.
 
-    With `once`, return as soon as a whole round found nothing to do.  `observe` is called after every
-    round.  A stop is answered between two rounds, so every step is finished and committed; `close`,
-    which persists what is in memory, is the caller's.
+    With `once`, return as soon as a whole round found nothing to do and nothing to wait for.  `observe`
+    is called after every round.  A stop is answered between two rounds, so every step is finished and
+    committed; `close`, which persists what is in memory, is the caller's.
     """
     while not stop:
         progress = [service.step() for service in services]
         observe()
         if sum(step.handled for step in progress) == 0:
-            if once or all(step.finished for step in progress):
+            waiting = any(step.waiting for step in progress)
+            if (once and not waiting) or all(step.finished for step in progress):
                 return
             clock.sleep(IDLE_SECONDS)
 

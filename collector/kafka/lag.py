@@ -1,41 +1,39 @@
-"""How many messages wait in each partition of ours, from what the last fetches said."""
+"""How many messages wait in each partition of ours, by librdkafka's statistics of every second."""
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+import msgspec
 
 from collector.kafka.taking import Place
 
-LOOK_SECONDS = 1.0
-
 
 class Lag:
-    """Looked up at most once a second; asks librdkafka's memory, never the network."""
+    """What the last statistics said; nothing is asked over the network."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._looked = float("-inf")
-        self._found: dict[Place, int] = {}
+    def __init__(self) -> None:
+        self._said = _Statistics()
 
-    def of(
-        self, consumer: Consumer, assigned: Iterable[Place], stored: Mapping[Place, int]
-    ) -> dict[Place, int]:
-        """Return the messages beyond those stored; a partition of which nothing is known yet is left out."""
-        if self._monotonic() - self._looked >= LOOK_SECONDS:
-            self._looked = self._monotonic()
-            waiting = {place: _waiting(consumer, place, stored.get(place)) for place in assigned}
-            self._found = {place: count for place, count in waiting.items() if count is not None}
-        return self._found
+    def heard(self, statistics: str) -> None:
+        """Take note of statistics: the consumer's `stats_cb`."""
+        self._said = msgspec.json.decode(statistics, type=_Statistics)
+
+    def of(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Return the messages after the committed ones; a partition of which nothing is known is left out."""
+        lags = {(topic, number): self._lag(topic, number) for topic, number in places}
+        return {place: lag for place, lag in lags.items() if lag >= 0}
+
+    def _lag(self, topic: str, number: int) -> int:
+        partitions = self._said.topics.get(topic, _Topic()).partitions
+        return partitions.get(str(number), _Partition()).consumer_lag
 
 
-def _waiting(consumer: Consumer, place: Place, following: int | None) -> int | None:
-    try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
-    except (KafkaException, RuntimeError):
-        return None
-    if high < 0:
-        return None
-    if following is None:
-        return 0 if low == high else None
-    return max(0, high - following)
+class _Partition(msgspec.Struct, frozen=True):
+    consumer_lag: int = -1
+
+
+class _Topic(msgspec.Struct, frozen=True):
+    partitions: dict[str, _Partition] = {}
+
+
+class _Statistics(msgspec.Struct, frozen=True):
+    topics: dict[str, _Topic] = {}

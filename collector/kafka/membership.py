@@ -29,11 +29,12 @@ class Membership:
         self._trouble = trouble
         self._forget = forget
         self._gone: set[Partition] = set()
+        self._given: set[Place] = set()
         self._paused = False
 
     def join(self, consumer: Consumer, topics: Sequence[str]) -> None:
         """Enter the group."""
-        consumer.subscribe(list(topics), on_assign=self._given, on_revoke=self._taken, on_lost=self._lost)
+        consumer.subscribe(list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose)
 
     def pause(self, consumer: Consumer) -> None:
         """Let nothing more be fetched."""
@@ -52,23 +53,29 @@ class Membership:
         gone, self._gone = self._gone, set()
         return gone
 
-    def _given(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def given(self) -> set[Place]:
+        """Return, once, what was given to us since this was asked last."""
+        given, self._given = self._given, set()
+        return given
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_assign(partitions)
         if self._paused:
             consumer.pause(_listed(_places(partitions)))
         self.rebalances += 1
         self.assigned |= _places(partitions)
+        self._given |= _places(partitions)
         self._leave_behind(partitions)
         self._names.doubt(each.topic for each in partitions)
 
-    def _taken(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             self._offsets.commit_now(consumer, _places(partitions))
         except KafkaException as error:
             self._trouble.note(error.args[0])
-        self._lost(consumer, partitions)
+        self._lose(consumer, partitions)
 
-    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _lose(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_unassign(partitions)
         self.rebalances += 1
         self.assigned -= _places(partitions)

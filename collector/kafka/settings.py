@@ -30,6 +30,7 @@ CONSUMER: Config = {
     "queued.max.messages.kbytes": 32_768,
     "fetch.max.bytes": 16_777_216,
     "fetch.queue.backoff.ms": 20,
+    "statistics.interval.ms": 1_000,  # from which the lag is read
 }
 """Ours where nothing else is said; memory stays bounded by the queue and one fetch."""
 

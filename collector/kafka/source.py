@@ -1,10 +1,4 @@
-"""Topics as a source.
-
-Guarantee: every message of the topics is read at least once and known by (topic and id, partition, offset),
-so it is stored once.  In which order: read, and only after the acknowledged write is the offset committed.
-Lost: what Kafka deletes before it was read (retention); nothing else.  Twice: nothing; a crash, a
-rebalance or a lost commit makes messages come again, and the store knows them.
-"""
+"""Topics as a source of transactions: messages in, columns with identities out, offsets back."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,37 +7,30 @@ from functools import partial
 
 import msgspec
 import polars as pl
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from collector.batch import decode_batch
 from collector.decode import Decoder
+from collector.kafka.intake import Intake, place_of
 from collector.kafka.lag import Lag
 from collector.kafka.membership import Forget, Membership
 from collector.kafka.names import TopicNames
 from collector.kafka.offsets import Offsets
 from collector.kafka.settings import Config, explain
-from collector.kafka.taking import Decode, Messages, Place, messages_of, take, went_back, without
+from collector.kafka.taking import Decode, Messages, messages_of, take, went_back, without
 from collector.kafka.trouble import Trouble
 from collector.live import decode_live, live_window
 from collector.source import Collected
 from txwatch.columns import POSITION, TRANSACTION
 from txwatch.errors import ConfigurationError, InputError
 from txwatch.model import Partition
-from txwatch.ports import QuarantineStore
-
-SLICE = 1_000
-"""Messages taken at once, between two looks at how many bytes that makes."""
-
-MOST_BYTES = 32 * 1024 * 1024
-"""A batch ends at so many bytes of messages, however few they are."""
+from txwatch.ports import Figure, QuarantineStore
 
 ASSIGNED_WITHIN = 30.0
 """Seconds until a run to the end gives up waiting for its first partition."""
 
 GLANCE_SECONDS = 0.2
-
-_END = KafkaError._PARTITION_EOF  # noqa: SLF001 - the library's public constant
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +52,8 @@ class KafkaSource:
 
     Back-pressure: while the collector holds what it could not write yet, all partitions are paused and the
     group still hears of us; at most one batch and librdkafka's bounded queue are in memory.  On a rebalance
-    what was read of a partition that goes is dropped: its next owner reads it again.
+    what was read of a partition that goes is dropped: its next owner reads it again.  A topic made anew is
+    read from its beginning, as another source.
     """
 
     def __init__(
@@ -86,47 +74,37 @@ class KafkaSource:
         self._trouble = Trouble()
         self._offsets = Offsets(self._trouble)
         self._lag = Lag()
+        callbacks = {
+            "error_cb": self._trouble.note,
+            "on_commit": self._offsets.answered,
+            "stats_cb": self._lag.heard,
+        }
         try:
             self._names = TopicNames(AdminClient(dict(reading.client)), reading.epoch)
-            self._consumer: Consumer = Consumer(
-                {
-                    **reading.consumer,
-                    "enable.partition.eof": reading.until_end,
-                    "error_cb": self._trouble.note,
-                    "on_commit": self._offsets.answered,
-                }
-            )
+            config = reading.consumer | {"enable.partition.eof": reading.until_end}
+            self._consumer: Consumer = Consumer(config | callbacks)
         except KafkaException as error:
             raise ConfigurationError(explain(error.args[0].str())) from error
+        self._intake = Intake(self._consumer, self._trouble)
         self._membership = Membership(self._names, self._offsets, self._trouble, forget)
         self._membership.join(self._consumer, reading.topics)
-        self._unnamed: list[Message] = []
         self._rebalances_seen = 0
-        self._ended: set[Place] = set()
         self._deadline = time.monotonic() + ASSIGNED_WITHIN
         self._closed = False
 
     def read(self, limit: int) -> Collected:
-        """Return what is there now; with `until_end`, wait for messages or the end."""
+        """Return what is there now; with `until_end`, wait a little for messages or the end."""
         self._membership.resume(self._consumer)
-        messages = self._gather(limit)
-        while not messages and self._until_end and not self._is_at_end():
-            self._refuse_to_wait()
-            messages = self._gather(limit, GLANCE_SECONDS)
-        self._refuse_to_wait()
+        found = self._read(limit, GLANCE_SECONDS if self._until_end else 0.0)
         self._membership.gone()
-        mine = self._still_mine(messages)
-        if not mine:
+        if not found.positions:
             self._offsets.commit(self._consumer, {})
-            return _nothing(finished=self._until_end and self._is_at_end())
-        return self._taken(mine)
+        return found
 
     def hold(self, pending: Collected) -> Collected:
         """Stay in the group while nothing can be written; returns what of `pending` is still ours."""
         self._membership.pause(self._consumer)
-        message = self._consumer.poll(0)
-        if message is not None and self._is_good(message):
-            self._unnamed.append(message)
+        self._intake.stay()
         gone = self._membership.gone()
         return without(pending, gone) if gone else pending
 
@@ -138,22 +116,25 @@ class KafkaSource:
         moved = {ours[place]: offset for place, offset in positions.items() if place in ours}
         self._offsets.commit(self._consumer, moved)
 
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> tuple[Figure, ...]:
         """Return lag by partition, partitions, rebalances and errors."""
-        lag = self._waiting()
-        labelled = {
-            f'kafka_lag{{topic="{topic}",partition="{number}"}}': float(count)
-            for (topic, number), count in sorted(lag.items())
-        }
-        return labelled | {
-            "kafka_partitions": float(len(self._membership.assigned)),
-            "kafka_rebalances_total": float(self._membership.rebalances),
-            "kafka_errors_total": float(self._trouble.count),
-        }
+        lag = self._lag.of(self._membership.assigned)
+        return (
+            Figure(name="kafka_partitions", value=len(self._membership.assigned)),
+            Figure(name="kafka_rebalances_total", value=self._membership.rebalances),
+            *(
+                Figure(name="kafka_lag", value=waiting, labels={"topic": topic, "partition": str(number)})
+                for (topic, number), waiting in sorted(lag.items())
+            ),
+            *(
+                Figure(name="kafka_errors_total", value=count, labels={"error": error})
+                for error, count in sorted(self._trouble.counts.items())
+            ),
+        )
 
     def trouble(self) -> str:
         """Return what Kafka complains about, nothing if all is well."""
-        return self._trouble.sentence()
+        return self._trouble.sentence(lasting=not self._membership.assigned)
 
     def close(self) -> None:
         """Commit what is stored and leave the group, so that others take over at once."""
@@ -162,69 +143,74 @@ class KafkaSource:
         self._closed = True
         self._consumer.close()
 
-    def _gather(self, limit: int, wait: float = 0.0) -> list[Message]:
-        """Return messages, bounded in number and bytes; those that had to wait for their name go first."""
-        messages, self._unnamed = self._unnamed, []
-        size = sum(map(len, messages))
-        while len(messages) < limit and size < MOST_BYTES:
-            arrived = self._consumer.consume(min(SLICE, limit - len(messages)), wait)
-            good = [each for each in arrived if each.error() is None or self._is_good(each)]
-            messages += good
-            size += sum(map(len, good))
-            if not arrived or wait:
-                break
-        return messages
+    def _read(self, limit: int, wait: float) -> Collected:
+        messages = self._intake.take(limit, wait)
+        self._intake.ended -= self._membership.given()
+        self._refuse_to_wait()
+        messages = self._still_mine(messages)
+        if not messages:
+            self._names.look()
+            self._begin_anew()
+            return self._nothing()
+        return self._taken(messages)
 
     def _still_mine(self, messages: list[Message]) -> list[Message]:
         """Drop what was read of partitions that went meanwhile; the next owner reads it again."""
         if self._membership.rebalances == self._rebalances_seen:
             return messages
         self._rebalances_seen = self._membership.rebalances
-        return [each for each in messages if _place(each) in self._membership.assigned]
+        return [each for each in messages if place_of(each) in self._membership.assigned]
 
     def _taken(self, messages: list[Message]) -> Collected:
         columns = _columns(messages)
         self._names.doubt(went_back(columns, self._offsets.stored))
+        self._names.look()
         try:
             names = self._names.of(set(columns.places["topic"].unique()))
         except KafkaException as error:
             self._trouble.note(error.args[0])
-            self._unnamed = messages
-            return _nothing(finished=False)
+            self._intake.put_back(messages)
+            return self._nothing()
+        if anew := self._begin_anew():
+            self._intake.put_back([each for each in messages if each.topic() not in anew])
+            return self._nothing()
         collected = take(columns, names, self._decode(), self._now())
-        return msgspec.structs.replace(collected, waiting=sum(self._waiting().values()))
+        return msgspec.structs.replace(collected, waiting=self._waiting())
+
+    def _begin_anew(self) -> set[str]:
+        """Go to the beginning of topics that were made anew; what was read of them may have skipped some."""
+        anew = self._names.anew()
+        places = {place for place in self._membership.assigned if place[0] in anew}
+        for place in places:
+            self._consumer.seek(TopicPartition(*place, OFFSET_BEGINNING))
+        self._offsets.forget(places)
+        self._intake.forget(anew)
+        self._intake.ended -= places
+        return anew
 
     def _decode(self) -> Decode:
         if self._keep is None:
             return partial(decode_batch, decoder=self._decoder)
         return partial(decode_live, decoder=self._decoder, window=live_window(self._now(), self._keep))
 
-    def _is_good(self, message: Message) -> bool:
-        error = message.error()
-        if error is None:
-            return True
-        if error.code() == _END:
-            self._ended.add(_place(message))
-        else:
-            self._trouble.note(error)
-        return False
-
     def _is_at_end(self) -> bool:
         assigned = self._membership.assigned
-        return bool(assigned) and assigned <= self._ended
+        return bool(assigned) and assigned <= self._intake.ended and not self._intake.kept
+
+    def _nothing(self) -> Collected:
+        finished = self._until_end and self._is_at_end()
+        rows = pl.DataFrame(schema=POSITION | TRANSACTION)
+        return Collected(rows=rows, finished=finished, expecting=self._until_end and not finished)
 
     def _refuse_to_wait(self) -> None:
         """Raise where waiting does not help: refused before the first partition, or a run without an end."""
-        never = self._membership.rebalances == 0
-        if never and self._trouble.refusal:
+        if self._membership.rebalances == 0 and self._trouble.refusal:
             raise ConfigurationError(self._trouble.refusal)
-        if never and self._until_end and time.monotonic() > self._deadline:
+        if self._until_end and not self._membership.assigned and time.monotonic() > self._deadline:
             raise InputError(self.trouble() or "the consumer group gave this collector no partition")
 
-    def _waiting(self) -> dict[Place, int]:
-        if self._closed:
-            return {}
-        return self._lag.of(self._consumer, self._membership.assigned, self._offsets.stored)
+    def _waiting(self) -> int:
+        return sum(self._lag.of(self._membership.assigned).values())
 
 
 def _columns(messages: list[Message]) -> Messages:
@@ -233,11 +219,3 @@ def _columns(messages: list[Message]) -> Messages:
     offsets = [each.offset() for each in messages]
     values = [each.value() or b"" for each in messages]
     return messages_of(topics, partitions, offsets, values)  # type: ignore[arg-type] # what was consumed has a place
-
-
-def _place(message: Message) -> Place:
-    return message.topic(), message.partition()  # type: ignore[return-value] # what was consumed has both
-
-
-def _nothing(*, finished: bool) -> Collected:
-    return Collected(rows=pl.DataFrame(schema=POSITION | TRANSACTION), finished=finished)

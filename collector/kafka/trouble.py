@@ -1,12 +1,13 @@
 """What Kafka complains about: counted, kept for a while, and told apart by whether waiting helps."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from confluent_kafka import KafkaError
 
-FRESH_SECONDS = 30.0
-"""So long after an error it is still named; librdkafka repeats what lasts."""
+FRESH_SECONDS = 60.0
+"""So long after an error it is still named; librdkafka repeats what lasts, at most every 30 seconds."""
 
 _FOR_GOOD = frozenset(
     {
@@ -23,7 +24,8 @@ class Trouble:
     """Errors since the start.  `monotonic` gives seconds."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.count = 0
+        self.counts: Counter[str] = Counter()
+        """Errors by Kafka's name of them."""
         self.refusal = ""
         """The last error that waiting does not cure."""
         self._monotonic = monotonic
@@ -32,11 +34,15 @@ class Trouble:
 
     def note(self, error: KafkaError) -> None:
         """Count an error."""
-        self.count += 1
+        self.counts[error.name().lstrip("_").lower()] += 1
         self._sentence, self._at = f"Kafka: {error.str()}", self._monotonic()
         if error.fatal() or error.code() in _FOR_GOOD:
             self.refusal = self._sentence
 
-    def sentence(self) -> str:
-        """Return the last error while it is fresh, else nothing."""
-        return self._sentence if self._monotonic() - self._at < FRESH_SECONDS else ""
+    def over(self) -> None:
+        """Take note that Kafka answers again."""
+        self._sentence = ""
+
+    def sentence(self, *, lasting: bool = False) -> str:
+        """Return the last error while it is fresh, however old if it is known to last, else nothing."""
+        return self._sentence if lasting or self._monotonic() - self._at < FRESH_SECONDS else ""

@@ -4,10 +4,11 @@ import urllib.error
 import urllib.request
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from txwatch.errors import UsageError
 from txwatch.monitor import MonitorServer, Pulse
-from txwatch.ports import Health, Progress
+from txwatch.ports import Figure, Health, Progress
 
 
 class Room:
@@ -101,3 +102,27 @@ def test_a_port_in_use_is_one_sentence(serve):
 
     with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}"):
         MonitorServer(pulse, "127.0.0.1", port)
+
+
+def test_labelled_figures_become_one_metric_with_labels(serve):
+    """One line a label, under one type; odd values are quoted as the exposition format wants it."""
+    labelled = (
+        Figure(name="kafka_lag", value=7, labels={"topic": "pay", "partition": "0"}),
+        Figure(name="kafka_errors_total", value=2, labels={"error": "transport"}),
+        Figure(name="kafka_lag", value=9, labels={"topic": 'odd"\\\n', "partition": "1"}),
+    )
+    pulse = Pulse([Room()])
+    pulse.health = (Health(name="collector", state="ok", sentence="well", labelled=labelled),)
+
+    _, text = get(serve(pulse) + "/metrics")
+
+    families = {each.name: each for each in text_string_to_metric_families(text)}
+    lag, errors = families["txwatch_collector_kafka_lag"], families["txwatch_collector_kafka_errors"]
+    assert (lag.type, errors.type) == ("gauge", "counter")
+    assert [(each.labels, each.value) for each in lag.samples] == [
+        ({"topic": "pay", "partition": "0"}, 7.0),
+        ({"topic": 'odd"\\\n', "partition": "1"}, 9.0),
+    ]
+    assert [(each.name, each.labels, each.value) for each in errors.samples] == [
+        ("txwatch_collector_kafka_errors_total", {"error": "transport"}, 2.0)
+    ]

@@ -8,6 +8,7 @@ import pytest
 from txwatch.clock import SystemClock
 from txwatch.ports import Health, Progress
 from txwatch.supervise import StopRequest, close_all, stop_on_signals, supervise, work
+from txwatch.testing import ManualClock
 
 
 class Countdown:
@@ -48,6 +49,21 @@ def test_once_returns_at_the_first_idle_round():
     service = Countdown(4, finishes=False)
 
     supervise([service], SystemClock(), StopRequest(), once=True)
+
+    assert service.left == 0
+
+
+def test_a_run_to_the_end_waits_for_what_is_there():
+    """A store that is busy for a while does not end it early."""
+
+    class Waiting(Countdown):
+        def step(self) -> Progress:
+            self.left -= 1
+            return Progress(handled=0, waiting=self.left > 0)
+
+    service = Waiting(3)
+
+    supervise([service], ManualClock(), StopRequest(), once=True)
 
     assert service.left == 0
 
