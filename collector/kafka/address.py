@@ -1,7 +1,11 @@
-"""Addresses of topics: `kafka://HOST:PORT[,HOST:PORT]/TOPIC[,TOPIC][?setting=value&...]`.  All pure."""
+"""Addresses of topics: `kafka://HOST:PORT[,HOST:PORT]/TOPIC[,TOPIC][?setting=value&...]`.  All pure.
+
+A topic that begins with `^` is a regular expression: every topic whose name it matches, also those that are
+made later.  In it a comma is written %2C and a question mark %3F.
+"""
 
 import re
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
@@ -28,6 +32,11 @@ def is_kafka(address: str) -> bool:
     return address.startswith(SCHEME)
 
 
+def is_pattern(topic: str) -> bool:
+    """Tell whether a topic of an address stands for all that it matches."""
+    return topic.startswith("^")
+
+
 def parse_address(text: str) -> KafkaAddress:
     """Return what an address says; raises UsageError with one sentence.
 
@@ -36,8 +45,8 @@ def parse_address(text: str) -> KafkaAddress:
         ('payments',)
     """
     parts = urlsplit(text)
-    servers, topics = parts.netloc.split(","), parts.path.strip("/").split(",")
-    if not (all(map(_SERVER.fullmatch, servers)) and all(map(_TOPIC.fullmatch, topics))):
+    servers, topics = parts.netloc.split(","), [unquote(each) for each in parts.path.strip("/").split(",")]
+    if not (all(map(_SERVER.fullmatch, servers)) and all(map(_can_be, topics))):
         raise UsageError(f"{_shown(text)} is not of the form kafka://HOST:PORT[,HOST:PORT]/TOPIC[,TOPIC]")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     for name in options:
@@ -51,6 +60,16 @@ def parse_address(text: str) -> KafkaAddress:
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return "TXWATCH_KAFKA_" + name.upper().replace(".", "_")
+
+
+def _can_be(topic: str) -> bool:
+    if not is_pattern(topic):
+        return _TOPIC.fullmatch(topic) is not None
+    try:
+        re.compile(topic)
+    except re.error as error:
+        raise UsageError(f"{topic} is no regular expression: {error}") from error
+    return True
 
 
 def _shown(text: str) -> str:

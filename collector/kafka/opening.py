@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from collector.decode import Decoder
 from collector.kafka.address import parse_address
-from collector.kafka.settings import client_config, consumer_config, kafka_settings
+from collector.kafka.settings import client_config, consumer_config, kafka_settings, without_dead_letters
 from collector.schema import Schema
 from collector.source import SharedSource
 from txwatch.errors import UsageError
@@ -37,7 +37,7 @@ def open_kafka(
 
         reading = Reading(
             topics=address.topics,
-            consumer=consumer_config(address, environment),
+            consumer=without_dead_letters(consumer_config(address, environment), address, environment),
             client=client_config(address, environment),
             keep=keep if settings.live == "on" else None,
             epoch=settings.epoch,

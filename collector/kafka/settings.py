@@ -3,18 +3,21 @@
 `TXWATCH_KAFKA_SECURITY_PROTOCOL` is librdkafka's `security.protocol`; what the address says goes first.
 """
 
+import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from collector.kafka.address import KafkaAddress, variable
+from collector.kafka.address import KafkaAddress, is_pattern, variable
 from txwatch.errors import ConfigurationError
 
 PREFIX = "TXWATCH_KAFKA_"
+SUFFIX = ".dead"
+"""What the name of a dead-letter topic adds to that of its topic."""
 
-Config = dict[str, str | int | float | bool]
-"""What librdkafka is given."""
+Config = dict[str, Any]
+"""What librdkafka is given: texts, numbers, and functions for its callbacks."""
 
 CLIENT: Config = {
     "client.id": "txwatch",
@@ -38,7 +41,7 @@ PRODUCER: Config = {
     "acks": "all",
     "enable.idempotence": True,
     "linger.ms": 20,
-    "delivery.timeout.ms": 30_000,
+    "delivery.timeout.ms": 15_000,
 }
 
 GUARANTEE: Config = {
@@ -58,6 +61,7 @@ _CONSUMER_ONLY = (
     "queued.",
     "session.",
     "check.crcs",
+    "topic.blacklist",
 )
 
 
@@ -90,7 +94,17 @@ def consumer_config(address: KafkaAddress, environment: Mapping[str, str]) -> Co
         if name in GUARANTEE:
             raise ConfigurationError(f"{name} cannot be set: that nothing is lost rests on it")
     group = kafka_settings(address, environment).group
-    return CLIENT | CONSUMER | given | GUARANTEE | {"bootstrap.servers": address.servers, "group.id": group}
+    own = {"bootstrap.servers": address.servers, "group.id": group}
+    return CLIENT | CONSUMER | given | GUARANTEE | own
+
+
+def without_dead_letters(config: Config, address: KafkaAddress, environment: Mapping[str, str]) -> Config:
+    """Return a consumer's configuration in which no pattern finds dead letters."""
+    if not any(map(is_pattern, address.topics)):
+        return config
+    one = kafka_settings(address, environment).dead
+    kept = (str(config.get("topic.blacklist", "")), rf"\{SUFFIX}$", f"^{re.escape(one)}$" if one else "")
+    return config | {"topic.blacklist": ",".join(filter(None, kept))}
 
 
 def client_config(address: KafkaAddress, environment: Mapping[str, str]) -> Config:

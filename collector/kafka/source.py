@@ -12,12 +12,13 @@ from confluent_kafka.admin import AdminClient
 
 from collector.batch import decode_batch
 from collector.decode import Decoder
+from collector.kafka.clients import opened
 from collector.kafka.intake import Intake, place_of
 from collector.kafka.lag import Lag
 from collector.kafka.membership import Forget, Membership
 from collector.kafka.names import TopicNames
 from collector.kafka.offsets import Offsets
-from collector.kafka.settings import Config, explain
+from collector.kafka.settings import Config
 from collector.kafka.taking import Decode, Messages, messages_of, take, went_back, without
 from collector.kafka.trouble import Trouble
 from collector.live import decode_live, live_window
@@ -79,12 +80,9 @@ class KafkaSource:
             "on_commit": self._offsets.answered,
             "stats_cb": self._lag.heard,
         }
-        try:
-            self._names = TopicNames(AdminClient(dict(reading.client)), reading.epoch)
-            config = reading.consumer | {"enable.partition.eof": reading.until_end}
-            self._consumer: Consumer = Consumer(config | callbacks)
-        except KafkaException as error:
-            raise ConfigurationError(explain(error.args[0].str())) from error
+        self._names = TopicNames(opened(AdminClient, reading.client), reading.epoch)
+        config = reading.consumer | {"enable.partition.eof": reading.until_end}
+        self._consumer = opened(Consumer, config | callbacks)
         self._intake = Intake(self._consumer, self._trouble)
         self._membership = Membership(self._names, self._offsets, self._trouble, forget)
         self._membership.join(self._consumer, reading.topics)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from collector.deadletter import open_dead_letters
 from txwatch.model import Quarantined, Rejected
 from txwatch.stores.sqlite import SqliteStore
 from txwatch.testing import ManualClock, MemoryStore
@@ -22,11 +23,15 @@ def places(records):
     return {(each.source, each.partition, each.sequence) for each in records}
 
 
-@pytest.fixture(params=["memory", "sqlite", "influx"])
+@pytest.fixture(params=["memory", "sqlite", "influx", "kafka"])
 def store(request, tmp_path):
     clock = ManualClock(NOW)
     if request.param == "influx":
         yield request.getfixturevalue("influx_stores").open(clock)
+        return
+    if request.param == "kafka":
+        topics = request.getfixturevalue("topics")
+        yield open_dead_letters(topics.address(topics.make()), {})
         return
     opened = (
         MemoryStore(clock) if request.param == "memory" else SqliteStore(tmp_path / "s", clock, writer=True)

@@ -81,6 +81,12 @@ class Collecting:
         """Tell whether so many are stored."""
         return self.store.counts()["transactions"] >= count
 
+    @property
+    def handled(self) -> int:
+        """Return how many messages are stored or in quarantine since it started."""
+        figures = self.service.health().figures
+        return int(figures["transactions_total"] + figures["quarantined_total"])
+
     def figure(self, name: str, **labels: str) -> float | None:
         """Return a labelled figure, None while nothing is known."""
         found = (each.value for each in self.source.figures() if each.name == name and each.labels == labels)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka_server import KafkaServer
 
@@ -62,11 +62,22 @@ class Topics:
 
     def produce(self, name: str, values: Iterable[bytes], partitions: int = 1) -> None:
         """Send values to the partitions in turn; returns when all are acknowledged."""
-        producer = Producer({**self.settings, "linger.ms": 5})
+        producer = Producer({**self.settings, "linger.ms": 5, "message.max.bytes": 20_000_000})
         for number, value in enumerate(values):
             producer.produce(name, value, partition=number % partitions)
             producer.poll(0)
         assert producer.flush(60) == 0
+
+    def read(self, name: str) -> list[Message]:
+        """Return everything that a topic of one partition holds now."""
+        settings = {"group.id": "look", "auto.offset.reset": "earliest", "enable.partition.eof": True}
+        consumer = Consumer({**self.settings, **settings})
+        consumer.assign([TopicPartition(name, 0, 0)])
+        found: list[Message] = []
+        while not any(each.error() for each in found):
+            found += consumer.consume(1000, 0.1)
+        consumer.close()
+        return [each for each in found if not each.error()]
 
     def committed(self, group: str, name: str, partitions: int = 1) -> list[int]:
         """Return where a group goes on in each partition; negative where it committed nothing."""
