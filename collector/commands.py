@@ -223,5 +223,5 @@ def _tell_replay(planned: Plan, stored: int, *, dry_run: bool, as_json: bool) ->
 
 def _confirm(count: int) -> None:
     if not sys.stdin.isatty():
-        raise UsageError(f"{count:,} messages would be deleted for good; say --yes")
-    typer.confirm(f"delete {count:,} messages for good?", abort=True)
+        raise UsageError(f"{count:,} would be deleted for good; say --yes")
+    typer.confirm(f"delete {count:,} for good?", abort=True)

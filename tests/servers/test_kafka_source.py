@@ -1,5 +1,6 @@
 """Messages of a real Kafka are stored once, by the command that operators run."""
 
+import json
 import os
 
 import pytest
@@ -22,10 +23,14 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
-def collect(address):
-    done = CliRunner().invoke(app, ["collect", address, "--once"])
+def told_by(*command):
+    done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
-    return done.stderr.strip()
+    return done.output
+
+
+def collect(address):
+    return told_by("collect", address, "--once").strip()
 
 
 def stored(home):
@@ -48,3 +53,22 @@ def test_what_was_produced_is_stored_and_a_second_run_stores_nothing(topics, hom
     assert sorted(rows["transaction_id"]) == sorted(f"t{number}" for number in range(3_000))
     assert rows["source"].str.starts_with(f"{topic}@").all()
     assert topics.committed(topic, topic, partitions=3) == [1_000] * 3
+
+
+def test_dead_letters_are_replayed_once_and_dropped(topics, home, monkeypatch):
+    """By today's schema; what was stored has left the topic, the rest is dropped on request."""
+    topic = topics.make()
+    topics.produce(topic, [message(1), message(2, user_id=None, customer="u2"), b"{"])
+    collect(topics.address(topic))
+    monkeypatch.setenv("TXWATCH_SOURCE", topics.address(topic))
+    (home.parent / "schema.yaml").write_text("rename: {user_id: customer}\n")
+
+    told = [told_by("quarantine", "replay", "--schema", "schema.yaml").splitlines()[0] for _ in range(2)]
+    left = told_by("quarantine", "list", "--json").splitlines()
+    told += [told_by("quarantine", "drop", "--reason", "not_json", "--yes"), told_by("quarantine", "stats")]
+
+    assert told == ["1 stored, 1 stay", "0 stored, 1 stay", "1 dropped\n", ""]
+    assert [json.loads(each)["reason"] for each in left] == ["not_json"]
+    rows = stored(home)
+    assert dict(zip(rows["transaction_id"], rows["user_id"], strict=True)) == {"t1": "u1", "t2": "u2"}
+    assert rows["source"].str.starts_with("replay-").sum() == 1
