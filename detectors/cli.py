@@ -12,12 +12,14 @@ from detectors import warm
 from detectors.configuration import read_configuration
 from detectors.detection import Configuration, Detection
 from detectors.engine import Engine
+from detectors.labels import LateLabels, read_frauds
 from detectors.offline import JsonLines, Parquet, score
 from detectors.rules import commands as rules_commands
 from detectors.rules import warm as rules_warm
 from detectors.series import warm as series_warm
 from detectors.series.offline import score_series as score_series_file
 from detectors.service import CONSUMER, DetectorService
+from detectors.settings import Feedback
 from txwatch.errors import SnapshotError, UsageError
 from txwatch.monitor import Address, monitored
 from txwatch.settings import Settings, current_settings
@@ -102,6 +104,9 @@ def warm_up() -> None:
     series_warm.warm_up()
 
 
+MOST_DELAY_DAYS = 365
+
+
 class ScoreSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What `score` did."""
 
@@ -109,19 +114,41 @@ class ScoreSummary(msgspec.Struct, frozen=True, kw_only=True):
     anomalies: int
 
 
-def score_frames(frames: Iterable[pl.DataFrame], output: Path, settings: Settings) -> ScoreSummary:
+class LabelsFile(msgspec.Struct, frozen=True, kw_only=True):
+    """Labels that come back so many days after their payments."""
+
+    path: Path
+    delay_days: int
+
+
+def score_frames(
+    frames: Iterable[pl.DataFrame], output: Path, settings: Settings, labels: LabelsFile | None = None
+) -> ScoreSummary:
     """Score frames (columns TRANSACTION, in event-time order) into a .jsonl or .parquet file."""
     if output.suffix not in {".jsonl", ".parquet"}:
         raise UsageError(f"{output} ends neither in .jsonl nor in .parquet")
     configuration = read_configuration(rules_path(settings))
-    engine = Engine(configuration.detection, configuration.rulebook())
+    detection, late = configuration.detection, None
+    if labels is not None:
+        feedback = msgspec.structs.replace(detection.feedback or Feedback(), delay_days=labels.delay_days)
+        detection = msgspec.structs.replace(detection, feedback=feedback)
+        late = LateLabels(read_frauds(labels.path), labels.delay_days)
+    engine = Engine(detection, configuration.rulebook())
     transactions = anomalies = 0
     with JsonLines(output, engine) if output.suffix == ".jsonl" else Parquet(output) as writer:
-        for batch, scored in score(frames, engine, settings.batch):
+        for batch, scored in score(frames, engine, settings.batch, late):
             writer.write(batch, scored)
             transactions += batch.height
             anomalies += int(scored.is_anomaly.sum())
     return ScoreSummary(transactions=transactions, anomalies=anomalies)
+
+
+def labels_file(path: Path, delay: str) -> LabelsFile:
+    """Return a labels file with its delay ("7d"); raises UsageError when that is not whole days."""
+    days = delay.removesuffix("d")
+    if not (delay.endswith("d") and days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_DELAY_DAYS):
+        raise UsageError(f"a label delay is whole days from 1d to {MOST_DELAY_DAYS}d, not {delay!r}")
+    return LabelsFile(path=path, delay_days=int(days))
 
 
 def check_rules(settings: Settings) -> tuple[Path, int]:

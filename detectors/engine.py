@@ -18,6 +18,7 @@ import polars as pl
 
 from detectors import snapshot
 from detectors.features import FeatureState
+from detectors.feedback import FeedbackMethod
 from detectors.joining import Joining
 from detectors.method import Evidence, silent
 from detectors.methods import all_methods
@@ -62,7 +63,7 @@ class Engine:
     def step(self, batch: pl.DataFrame) -> Scored:
         """Score a batch (columns TRANSACTION, POSITION and ARRIVAL optional) in its row order."""
         rows = self._builder.build(batch)
-        seen = self._remembered.step(batch["transaction_id"], rows)
+        seen = self._remembered.step(rows)
         fresh = np.flatnonzero(seen == FRESH)
         part = batch
         if len(fresh) < batch.height:
@@ -91,6 +92,15 @@ class Engine:
             hits=hits,
             has_rate=rows.has_rate,
         )
+
+    def confirm(self, frauds: pl.DataFrame) -> None:
+        """Learn confirmed frauds (transaction_id, timestamp, user_id, merchant_id); see `feedback`.
+
+        They may come as early as they are known: each counts from the label delay on.
+        """
+        for method in self._methods:
+            if isinstance(method, FeedbackMethod):
+                method.confirm(self._builder.reported(frauds))
 
     def anomalies(self, batch: pl.DataFrame, scored: Scored, detected_at: datetime) -> list[Anomaly]:
         """Return the anomalies of a batch that was just scored; `detected_at` stamps them."""

@@ -1,6 +1,7 @@
 """Many detectors, one scale, one number: calibration and the join."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from zlib import crc32
 
 import numpy as np
 
@@ -9,18 +10,16 @@ from detectors.kernels.histogram import BINS
 from detectors.kernels.join import join
 from detectors.method import Evidence, Method
 from detectors.settings import Calibration
-from detectors.state import State, Table
+from detectors.state import Array, State, Table
 from detectors.types import Floats
+from txwatch.errors import SnapshotError
 
 
 class Joining:
     """Brings the evidence of all methods to one scale and joins it."""
 
     def __init__(self, methods: Sequence[Method], settings: Calibration) -> None:
-        count = max(len(methods), 1)
-        self.state = State(
-            counts=Table("", (BINS,), rows_each=count), scales=Table("", (STATE_WIDTH,), rows_each=count)
-        )
+        self.state = _ByMethod([method.name for method in methods])
         self._is_bounded = np.array([method.is_bounded for method in methods], dtype=bool)
         self._settings = np.array(
             [
@@ -48,3 +47,26 @@ class Joining:
         )
         join(calibrated, joint)
         return calibrated, joint
+
+
+class _ByMethod(State):
+    """Rows by method: those of a dump go to the methods of the same names, others start empty."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        count = max(len(names), 1)
+        super().__init__(
+            counts=Table("", (BINS,), rows_each=count),
+            scales=Table("", (STATE_WIDTH,), rows_each=count),
+            names=Table("", (), "u4", rows_each=count),
+        )
+        self["names"][: len(names)] = [crc32(name.encode()) for name in names]
+
+    def load(self, arrays: Mapping[str, Array]) -> None:
+        """Take over the rows of methods that are here too; raises SnapshotError where a part is missing."""
+        if missing := {"counts", "scales", "names"} - arrays.keys():
+            raise SnapshotError(f"the snapshot does not fit: joining lacks {', '.join(sorted(missing))}")
+        places = {int(name): row for row, name in enumerate(arrays["names"])}
+        for row, name in enumerate(self["names"].tolist()):
+            if name in places:
+                self["counts"][row] = arrays["counts"][places[name]]
+                self["scales"][row] = arrays["scales"][places[name]]

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from detectors.engine import Engine
+from detectors.labels import LateLabels
 from detectors.reasons import detector_evidence
 from detectors.scored import Scored
 from detectors.types import Codes, Floats
@@ -21,14 +22,21 @@ from txwatch.model import Severity
 
 
 def score(
-    frames: Iterable[pl.DataFrame], engine: Engine, micro_batch: int = 1000
+    frames: Iterable[pl.DataFrame],
+    engine: Engine,
+    micro_batch: int = 1000,
+    labels: LateLabels | None = None,
 ) -> Iterator[tuple[pl.DataFrame, Scored]]:
     """Yield each micro-batch (columns TRANSACTION, in event-time order) with what the engine says of it.
 
-    Frames may have any height: they are one stream, and cutting it elsewhere changes nothing.
+    Frames may have any height: they are one stream, and cutting it elsewhere changes nothing.  Labels
+    are given to the engine as they become due.
     """
     for frame in frames:
         for batch in frame.iter_slices(micro_batch):
+            due = None if labels is None else labels.due(batch)
+            if due is not None:
+                engine.confirm(due)
             yield batch, engine.step(batch)
 
 

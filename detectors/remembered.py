@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from detectors.kernels.ids import DUPLICATE, FRESH, STATUS_CHANGE, Hashes, recognise
+from detectors.kernels.ids import DUPLICATE, FRESH, STATUS_CHANGE, recognise
 from detectors.rows import Rows
 from detectors.state import Array, State, Table
-from detectors.types import Codes
+from detectors.types import Codes, Hashes
 
 __all__ = ["DUPLICATE", "FRESH", "STATUS_CHANGE", "RememberedIds"]
 
@@ -29,12 +29,12 @@ class RememberedIds:
         )
         self._state["probe"][0] = _probe()
 
-    def step(self, ids: pl.Series, rows: Rows) -> Codes:
+    def step(self, rows: Rows) -> Codes:
         """Say of each row whether it is FRESH, a DUPLICATE or a STATUS_CHANGE, and remember it."""
         out = np.zeros(len(rows), dtype=np.int8)
         status = (rows.approved + 2.0 * rows.declined).astype(np.int8)
         tables, sizes = self._state["tables"], self._state["sizes"]
-        recognise(_hashes(ids), _content(rows), status, tables, sizes, out)
+        recognise(rows.keys, _content(rows), status, tables, sizes, out)
         return out
 
     def nbytes(self) -> int:
@@ -58,12 +58,6 @@ def _content(rows: Rows) -> Hashes:
     for part in (rows.user, rows.merchant, rows.group):
         mixed = mixed * np.uint64(0xBF58_476D_1CE4_E5B9) ^ part.astype(np.uint64)
     return mixed * np.uint64(0x94D0_49BB_1331_11EB)
-
-
-def _hashes(ids: pl.Series) -> Hashes:
-    """Return the hash of each id, never 0 (which marks a free slot)."""
-    hashes: Hashes = np.maximum(ids.hash().to_numpy(), np.uint64(1))
-    return hashes
 
 
 def _probe() -> int:

@@ -12,7 +12,7 @@ import polars as pl
 
 from detectors.entities import EntityIndex
 from detectors.settings import DetectionSettings
-from detectors.types import Flags, Floats, Rows32, Times
+from detectors.types import Flags, Floats, Hashes, Rows32, Times
 
 _SEPARATOR = "\x1f"
 _MOST_GROUPS = 255
@@ -22,6 +22,8 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of one micro-batch, in feed order; every array has shape (n,)."""
 
     times: Times
+    keys: Hashes
+    """Of the transaction ids, never 0."""
     amount: Floats
     """In the base currency where a rate is known, else in its own; at least a hundredth."""
     approved: Floats
@@ -56,6 +58,16 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ARRAYS = tuple(name for name in Rows.__struct_fields__ if name not in {"sizes", "features"})
+
+
+class Reported(msgspec.Struct, frozen=True, kw_only=True):
+    """Earlier payments that turned out to be frauds; every array has shape (n,)."""
+
+    times: Times
+    keys: Hashes
+    user: Rows32
+    merchant: Rows32
+    sizes: Mapping[str, int]
 
 
 class MoneyIndex:
@@ -117,6 +129,7 @@ class RowsBuilder:
         merchant = self._index["merchant"].rows(batch["merchant_id"])
         return Rows(
             times=milliseconds(batch["timestamp"]),
+            keys=id_keys(batch["transaction_id"]),
             amount=amount,
             approved=(status == "approved").to_numpy().astype(np.float64),
             declined=(status == "declined").to_numpy().astype(np.float64),
@@ -133,6 +146,16 @@ class RowsBuilder:
             has_rate=has_rate,
             sizes=self.sizes(),
             features={},
+        )
+
+    def reported(self, frauds: pl.DataFrame) -> Reported:
+        """Return payments that somebody reported (transaction_id, timestamp, user_id, merchant_id)."""
+        return Reported(
+            times=milliseconds(frauds["timestamp"]),
+            keys=id_keys(frauds["transaction_id"]),
+            user=self._index["user"].rows(frauds["user_id"]),
+            merchant=self._index["merchant"].rows(frauds["merchant_id"]),
+            sizes=self.sizes(),
         )
 
     def sizes(self) -> dict[str, int]:
@@ -183,6 +206,12 @@ class RowsBuilder:
         if names.null_count() == len(names):
             return np.full(len(names), -1, dtype=np.int32)
         return self._index[kind].rows(names)
+
+
+def id_keys(ids: pl.Series) -> Hashes:
+    """Return the hash of each id, never 0: shape (n,)."""
+    keys: Hashes = np.maximum(ids.hash().to_numpy(), np.uint64(1))
+    return keys
 
 
 def milliseconds(times: pl.Series) -> Times:

@@ -104,6 +104,23 @@ class Forest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seed: int = 1
 
 
+class Feedback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Confirmed frauds as an extra hypothesis."""
+
+    delay_days: Count = 7
+    """A label counts from so many days after its payment's day on, however early it is given."""
+    prior_rows: Positive = 3.0
+    """Payments of the population that an entity's own share is shrunk by."""
+    prior_share: Share = 0.001
+    """Share of them that is confirmed."""
+    learn_days: Count = 35
+    """Days of payments with due labels from which it is learnt what a share says."""
+    rows_per_day: Count = 2000
+    """Payments of entities with a confirmed fraud that are kept each day to learn from."""
+    labels: Count = 65_536
+    """Labels remembered at most; the oldest are forgotten first."""
+
+
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How evidence of different detectors is brought to one scale."""
 
@@ -183,4 +200,6 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     hours: Hours = Hours()
     country: Country = Country()
     forest: Forest = Forest()
+    feedback: Feedback | None = None
+    """Confirmed frauds as an extra hypothesis; without it labels are kept and change no score."""
     calibration: Calibration = Calibration()

@@ -17,3 +17,9 @@ Flags = npt.NDArray[np.bool_]
 
 Codes = npt.NDArray[np.int8]
 """Small enumerations by row."""
+
+Hashes = npt.NDArray[np.uint64]
+"""64-bit hashes of ids."""
+
+Matrix32 = npt.NDArray[np.float32]
+"""Numbers of 32 bits in two dimensions."""

@@ -159,13 +159,20 @@ def score(
     mapping: collector.cli.Map = None,
     default: collector.cli.Default = None,
     schema: collector.cli.SchemaFile = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Confirmed frauds: transaction_id, is_fraud or label.")
+    ] = None,
+    label_delay: Annotated[str, typer.Option(help="Days after which a label is known.")] = "7d",
     *,
     csv: Annotated[bool, typer.Option("--csv", help="Standard input is CSV, not JSON Lines.")] = False,
 ) -> None:
     """Score files offline: one line for every transaction, in event-time order, from the past only.
 
+    With --labels, confirmed frauds become a hypothesis of their own, each known only after the delay.
+
     Example: txwatch score payments.csv --output scores.jsonl --map user_id=customer --default currency=EUR
     """
+    feedback = None if labels is None else detectors.cli.labels_file(labels, label_delay)
     used = collector.cli.schema_of(current_settings(), schema, mapping, default)
     progress = Progress(
         SpinnerColumn(),
@@ -191,7 +198,7 @@ def score(
                 yield rows
                 progress.advance(task, rows.height)
 
-        summary = detectors.cli.score_frames(frames(), output, current_settings())
+        summary = detectors.cli.score_frames(frames(), output, current_settings(), feedback)
     typer.echo(f"{summary.transactions:,} transactions, {summary.anomalies:,} anomalies: {output}", err=True)
     for why, count in sorted(rejections.items(), key=lambda item: -item[1])[:10]:
         typer.echo(f"left out: {count:,} with {why}", err=True)

@@ -9,12 +9,9 @@ from math import log
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from detectors.kernels.compiled import kernel
-from detectors.types import Codes, Floats
-
-Matrix32 = npt.NDArray[np.float32]
+from detectors.types import Codes, Floats, Matrix32
 
 _LEAST: Final = 1e-3
 _LOWEST: Final = -4.0

@@ -7,12 +7,9 @@ takes its place.  So the window holds at least `capacity` and at most twice as m
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from detectors.kernels.compiled import kernel
-from detectors.types import Codes, Times
-
-Hashes = npt.NDArray[np.uint64]
+from detectors.types import Codes, Hashes, Times
 
 FRESH: Final = 0
 DUPLICATE: Final = 1

@@ -13,11 +13,13 @@ from detectors.methods.distance import Distance
 from detectors.methods.forest import IsolationOfDeviations
 from detectors.methods.hours import UnusualHours
 from detectors.methods.merchant_amount import MerchantAmount
+from detectors.methods.merchant_confirmed import MerchantConfirmed
 from detectors.methods.merchant_declined import MerchantDeclined
 from detectors.methods.merchant_rush import MerchantRush
 from detectors.methods.travel import Travel
 from detectors.methods.user_amount import UserAmount
 from detectors.methods.user_burst import UserBurst
+from detectors.methods.user_confirmed import UserConfirmed
 from detectors.methods.user_day import UserDay
 from detectors.methods.user_declined import UserDeclined
 from detectors.methods.user_velocity import UserVelocity
@@ -40,7 +42,11 @@ METHODS: Final = (
     IsolationOfDeviations,
 )
 
+FEEDBACK: Final = (MerchantConfirmed, UserConfirmed)
+"""What confirmed frauds say; at work where `settings.feedback` is given."""
+
 
 def all_methods(settings: DetectionSettings) -> tuple[Method, ...]:
-    """Return every method that is not switched off, in order."""
-    return tuple(method(settings) for method in METHODS if method.name not in settings.off)
+    """Return every method that is not switched off, in order; those on labels where there is feedback."""
+    methods = METHODS if settings.feedback is None else (*METHODS, *FEEDBACK)
+    return tuple(method(settings) for method in methods if method.name not in settings.off)

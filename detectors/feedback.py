@@ -1,0 +1,175 @@
+"""What confirmed frauds say about the payments that follow: optional, from labels that come back late.
+
+A label counts `delay_days` after its payment, never before, so a score with feedback is what a team with
+that delay would have had.  Confirmed frauds are counted per entity and event-time day.  How much they say
+is learnt: at the first row of each day a logistic regression on the confirmed shares over several windows
+(and their products) is fitted to the payments whose labels are due by then.  Until there is enough to fit,
+the share of the last week speaks for itself.
+"""
+
+import warnings
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final, Protocol, runtime_checkable
+
+import numpy as np
+
+from detectors.kernels.confirmed import WINDOWS, confirmed_shares, count_days
+from detectors.kernels.tail import SILENT
+from detectors.rows import Reported
+from detectors.settings import Feedback
+from detectors.state import State, Table
+from detectors.types import Flags, Floats, Hashes, Rows32, Times
+
+DAY_MS: Final = 86_400_000
+_MARGIN: Final = 3
+_WEEK: Final = WINDOWS.index(7)
+_WIDTH: Final = len(WINDOWS)
+_TERMS: Final = _WIDTH + _WIDTH * (_WIDTH + 1) // 2
+_INTERCEPT, _CENTRE, _SCALE, _COEFFICIENTS = 0, 1, 1 + _WIDTH, 1 + 2 * _WIDTH
+_MODEL_WIDTH: Final = _COEFFICIENTS + _TERMS
+_LEAST_OF_EACH: Final = 30
+"""Confirmed and other rows that a fit needs."""
+_MOST: Final = 12.0
+_DAY, _KEPT, _FITTED, _LABELS, _TODAY = range(5)
+
+
+@runtime_checkable
+class FeedbackMethod(Protocol):
+    """A method that learns from confirmed frauds."""
+
+    def confirm(self, frauds: Reported) -> None:
+        """Learn that these payments were frauds."""
+
+
+class Confirmed:
+    """Confirmed frauds of one kind of entity, and the model of what they say."""
+
+    def __init__(self, settings: Feedback) -> None:
+        self._settings = settings
+        held = settings.delay_days + WINDOWS[-1] + _MARGIN
+        samples = settings.rows_per_day * (settings.learn_days + settings.delay_days + 1)
+        self.state = State(
+            counts=Table("entity", (held,), "f4"),
+            frauds=Table("entity", (held,), "f4"),
+            clock=Table("", (), "i8", rows_each=5),
+            usual=Table("", ()),
+            model=Table("", (), rows_each=_MODEL_WIDTH),
+            sample=Table("", (_WIDTH,), "f4", rows_each=samples),
+            sample_day=Table("", (), "i8", rows_each=samples, fill=-1),
+            sample_key=Table("", (), "u8", rows_each=samples),
+            label_key=Table("", (), "u8", rows_each=settings.labels),
+            label_day=Table("", (), "i8", rows_each=settings.labels, fill=-1),
+        )
+
+    def confirm(self, times: Times, keys: Hashes, entity: Rows32, entities: int) -> None:
+        """Learn that these payments were frauds: when each was, its key and its entity."""
+        self.state.grow(entity=entities)
+        days = times // DAY_MS
+        clock, held = self.state["clock"], self.state["frauds"].shape[1]
+        recent = days > clock[_DAY] - held
+        np.add.at(self.state["frauds"], (entity[recent], days[recent] % held), 1.0)
+        places = (clock[_LABELS] + np.arange(len(keys))) % self._settings.labels
+        self.state["label_key"][places], self.state["label_day"][places] = keys, days
+        clock[_LABELS] += len(keys)
+
+    def score(self, times: Times, keys: Hashes, entity: Rows32, entities: int) -> tuple[Floats, Floats]:
+        """Return log odds of shape (n,), SILENT without a confirmed fraud, and totals of shape (2, n).
+
+        Totals are the confirmed frauds and all payments of the longest window.  Then counts the rows.
+        """
+        self.state.grow(entity=entities)
+        days = times // DAY_MS
+        log_odds, totals = np.full(len(times), SILENT), np.zeros((2, len(times)))
+        for start, stop, day in _days(days, self._clock(_DAY)):
+            part = slice(start, stop)
+            self._begin(day)
+            log_odds[part] = self._score_day(days[part], keys[part], entity[part], totals[:, part])
+            count_days(days[part], entity[part], day, self.state["counts"])
+        return log_odds, totals
+
+    @property
+    def usual(self) -> float:
+        """The share of all payments in sight that was confirmed when the day began."""
+        return float(self.state["usual"][0])
+
+    def _clock(self, hand: int) -> int:
+        return int(self.state["clock"][hand])
+
+    def _begin(self, day: int) -> None:
+        """Forget what leaves the rings as a new day begins, and fit."""
+        clock, held = self.state["clock"], self.state["counts"].shape[1]
+        passed = min(day - clock[_DAY], held)
+        for back in range(passed):
+            self.state["counts"][:, (day - back) % held] = 0.0
+            self.state["frauds"][:, (day - back) % held] = 0.0
+        if passed > 0:
+            clock[_DAY], clock[_TODAY] = day, 0
+            counted = float(self.state["counts"].sum())
+            self.state["usual"][0] = float(self.state["frauds"].sum()) / max(counted, 1.0)
+            self._fit(day)
+
+    def _score_day(self, days: Times, keys: Hashes, entity: Rows32, totals: Floats) -> Floats:
+        settings = self._settings
+        logits = np.empty((len(days), _WIDTH))
+        numbers = np.array([settings.delay_days, settings.prior_rows, settings.prior_share])
+        found = np.empty((2, len(days)))
+        confirmed_shares(days, entity, self.state["counts"], self.state["frauds"], numbers, logits, found)
+        totals[:] = found
+        speaks = found[0] > 0.0
+        self._keep(logits[speaks], days[speaks], keys[speaks])
+        return np.where(speaks, self._log_odds(logits), SILENT)
+
+    def _log_odds(self, logits: Floats) -> Floats:
+        if not self._clock(_FITTED):
+            return np.minimum(logits[:, _WEEK], _MOST)
+        model = self.state["model"]
+        terms = _terms((logits - model[_CENTRE:_SCALE]) / model[_SCALE:_COEFFICIENTS])
+        log_odds: Floats = model[_INTERCEPT] + terms @ model[_COEFFICIENTS:]
+        return np.clip(log_odds, SILENT + 1.0, _MOST)
+
+    def _keep(self, logits: Floats, days: Times, keys: Hashes) -> None:
+        """Keep the first rows of the day to learn from."""
+        clock = self.state["clock"]
+        count = min(len(days), self._settings.rows_per_day - int(clock[_TODAY]))
+        places = (clock[_KEPT] + np.arange(count)) % len(self.state["sample"])
+        self.state["sample"][places] = logits[:count]
+        self.state["sample_day"][places], self.state["sample_key"][places] = days[:count], keys[:count]
+        clock[_KEPT] += count
+        clock[_TODAY] += count
+
+    def _fit(self, day: int) -> None:
+        due = day - self._settings.delay_days
+        days = self.state["sample_day"]
+        known = (days >= 0) & (days < due) & (days >= due - self._settings.learn_days)
+        labels = self.state["label_key"][(self.state["label_day"] >= 0) & (self.state["label_day"] < due)]
+        bad = np.isin(self.state["sample_key"][known], labels)
+        if min(bad.sum(), (~bad).sum()) >= _LEAST_OF_EACH:
+            self.state["model"][:] = _fitted(self.state["sample"][known].astype(np.float64), bad)
+            self.state["clock"][_FITTED] = day
+
+
+def _days(days: Times, newest: int) -> Iterator[tuple[int, int, int]]:
+    """Yield stretches of rows with the newest day so far: start, stop, day."""
+    reached = np.maximum.accumulate(np.maximum(days, newest))
+    cuts = [0, *(np.flatnonzero(np.diff(reached)) + 1).tolist(), len(days)]
+    for start, stop in pairwise(cuts):
+        if stop > start:
+            yield start, stop, int(reached[start])
+
+
+def _terms(x: Floats) -> Floats:
+    """Return the columns and their products: shape (n, terms)."""
+    products = [x[:, i] * x[:, j] for i in range(_WIDTH) for j in range(i, _WIDTH)]
+    return np.column_stack([x, *products])
+
+
+def _fitted(logits: Floats, bad: Flags) -> Floats:
+    """Fit a logistic regression (scikit-learn) and return it as one array."""
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - takes a second, seldom needed
+
+    centre, scale = logits.mean(axis=0), np.maximum(logits.std(axis=0), 1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a fit that stops early is still one
+        regression = LogisticRegression(max_iter=1000).fit(_terms((logits - centre) / scale), bad)
+    return np.concatenate([regression.intercept_, centre, scale, regression.coef_[0]])
