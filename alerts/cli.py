@@ -9,7 +9,8 @@ import typer
 from alerts.channels import Channel, ConsoleChannel, FileChannel
 from alerts.policy import AlertSettings
 from alerts.service import NotifierService
-from txwatch.monitor import Address, monitored
+from txwatch.health import watched
+from txwatch.monitor import Address
 from txwatch.settings import current_settings
 from txwatch.shipped import rules_document, rules_path, section
 from txwatch.supervise import work
@@ -41,7 +42,7 @@ def alert(
 
     Example: txwatch alert --file alerts.jsonl
     """
-    with open_workplace(current_settings(), writer=False) as workplace:
+    with open_workplace(current_settings(), writer=False, role="notifier") as workplace:
         services = [open_notifier(workplace, file=file, console=True)]
-        with monitored(services, metrics) as beat:
+        with watched(services, workplace, metrics) as beat:
             work(services, workplace.clock, once=once, observe=beat)

@@ -14,6 +14,7 @@ from collector.entities.service import EntityService
 from collector.files import FileSource, find_files
 from collector.kafka.address import is_kafka
 from collector.kafka.opening import open_kafka
+from collector.metrics.service import MetricsService, MetricsSettings
 from collector.offline import read_inputs
 from collector.pace import PacedSource
 from collector.pipeline import CollectorService, NoPositions
@@ -27,9 +28,11 @@ from collector.source import SharedSource, Source
 from collector.websocket.opening import is_websocket, open_websocket
 from txwatch.clock import SystemClock
 from txwatch.errors import UsageError
-from txwatch.monitor import Address, monitored
+from txwatch.health import watched
+from txwatch.monitor import Address
 from txwatch.ports import EntityStore, Service
 from txwatch.settings import Settings, current_environment, current_settings
+from txwatch.shipped import rules_document, rules_path, section
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_workplace
 
@@ -42,6 +45,7 @@ Default = Annotated[list[str] | None, typer.Option("--default", help="FIELD=VALU
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A producer's schema file.")]
 Speed = Annotated[float, typer.Option(min=0, help="Replay at so many times real time; 0 is at once.")]
 Once = Annotated[bool, typer.Option("--once", help="Take what is there, then end.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Standard input is CSV, not JSON Lines.")]
 
 
 SHARED_BATCH = 20_000
@@ -63,6 +67,7 @@ def collect(
     speed: Speed = 0.0,
     metrics: Address = None,
     *,
+    csv: Csv = False,
     once: Once = False,
 ) -> None:
     """Collect transactions into the store, alone; goes on where it stopped.
@@ -71,10 +76,10 @@ def collect(
     """
     settings = current_settings()
     used = schema_of(settings, schema, mapping, default)
-    with open_workplace(settings, writer=True) as workplace:
-        source = open_source(workplace, inputs, used, speed, once=once)
-        services: list[Service] = [open_collector(workplace, source), *open_entities(workplace)]
-        with monitored(services, metrics) as beat:
+    with open_workplace(settings, writer=True, role="collector") as workplace:
+        source = open_source(workplace, inputs, used, speed, once=once, stdin_csv=csv)
+        services: list[Service] = [open_collector(workplace, source), *open_derived(workplace, source)]
+        with watched(services, workplace, metrics) as beat:
             work(services, workplace.clock, once=once, observe=beat)
         typer.echo(f"collector: {services[0].health().sentence}", err=True)
 
@@ -88,7 +93,13 @@ def schema_of(
 
 
 def open_source(
-    workplace: Workplace, inputs: Sequence[str] | None, schema: Schema, speed: float, *, once: bool = False
+    workplace: Workplace,
+    inputs: Sequence[str] | None,
+    schema: Schema,
+    speed: float,
+    *,
+    once: bool = False,
+    stdin_csv: bool = False,
 ) -> Source:
     """Return the source that the command or the settings name, at the place where it goes on.
 
@@ -101,7 +112,8 @@ def open_source(
         return _open_kafka(workplace, names, schema, once=once)
     if is_websocket(names[0]):
         return _open_websocket(workplace, names, schema)
-    source = FileSource(find_files(names), schema, workplace.ledger.positions, workplace.clock.now)
+    files, positions = find_files(names), workplace.ledger.positions
+    source = FileSource(files, schema, positions, workplace.clock.now, stdin_csv=stdin_csv)
     return PacedSource(source, speed, workplace.clock) if speed else source
 
 
@@ -147,10 +159,28 @@ def open_collector(workplace: Workplace, source: Source) -> CollectorService:
     )
 
 
-def open_entities(workplace: Workplace) -> list[Service]:
-    """Return the service that files transactions by user and merchant, where the store needs one."""
-    store = workplace.store
-    return [EntityService(store, workplace.ledger)] if isinstance(store, EntityStore) else []
+def open_derived(workplace: Workplace, source: Source) -> list[Service]:
+    """Return the services that compute what dashboards read from the feed.
+
+    Transactions by user and merchant where the store needs them; traffic for sources that are live:
+    history at full speed has so few transactions a window that its windows would be more than they are.
+    """
+    store, rates = workplace.store, _rates(workplace.settings)
+    services: list[Service] = []
+    if not isinstance(source, FileSource):
+        metrics = MetricsSettings(rates=rates)
+        services.append(MetricsService(store, workplace.ledger, workplace.clock, metrics))
+    if isinstance(store, EntityStore):
+        services.append(EntityService(store, workplace.ledger, rates=rates))
+    return services
+
+
+def _rates(settings: Settings) -> dict[str, float]:
+    """Return the value of each currency in the base currency, as rules.yaml has it."""
+    document = rules_document(rules_path(settings))
+    base = section(document, "base_currency", str, "EUR")
+    rates = (document.section("detectors") or {}).get("rates") or {}
+    return {base: 1.0, **{str(name): float(rate) for name, rate in rates.items()}}
 
 
 def stream(

@@ -39,7 +39,7 @@ def open_quarantine(
 ) -> Iterator[tuple[Workplace, QuarantineStore]]:
     """Open the workplace, and the quarantine of the source at `address`; by default that of the settings."""
     settings = current_settings()
-    with open_workplace(settings, writer=writer) as workplace:
+    with open_workplace(settings, writer=writer, role="collector") as workplace:
         letters = open_dead_letters(address or settings.source, current_environment())
         yield workplace, workplace.store if letters is None else letters
 

@@ -21,7 +21,8 @@ from detectors.series.offline import score_series as score_series_file
 from detectors.service import CONSUMER, DetectorService
 from detectors.settings import Feedback
 from txwatch.errors import SnapshotError, UsageError
-from txwatch.monitor import Address, monitored
+from txwatch.health import watched
+from txwatch.monitor import Address
 from txwatch.settings import Settings, current_settings
 from txwatch.shipped import rules_path
 from txwatch.supervise import work
@@ -44,9 +45,9 @@ def detect(
 
     Example: txwatch detect --once
     """
-    with open_workplace(current_settings(), writer=False) as workplace:
+    with open_workplace(current_settings(), writer=False, role="detector") as workplace:
         services = [open_detector(workplace)]
-        with monitored(services, metrics) as beat:
+        with watched(services, workplace, metrics) as beat:
             work(services, workplace.clock, once=once, observe=beat)
 
 

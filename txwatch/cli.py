@@ -24,9 +24,10 @@ import collector.cli
 import detectors.cli
 from txwatch import __version__, doctor
 from txwatch.errors import TxwatchError, UsageError
+from txwatch.health import watched
 from txwatch.init import command as init
 from txwatch.model import Anomaly, Severity
-from txwatch.monitor import Address, monitored
+from txwatch.monitor import Address
 from txwatch.play import (
     Deadline,
     PlainView,
@@ -130,6 +131,7 @@ def run(
     alerts_file: Annotated[Path | None, typer.Option(help="Append alerts here as JSON lines.")] = None,
     metrics: Address = None,
     *,
+    csv: collector.cli.Csv = False,
     once: collector.cli.Once = False,
 ) -> None:
     """Collect, detect and alert in one process, until stopped; goes on where it stopped.
@@ -139,14 +141,14 @@ def run(
     settings = current_settings()
     used = collector.cli.schema_of(settings, schema, mapping, default)
     with open_workplace(settings, writer=True) as workplace:
-        source = collector.cli.open_source(workplace, inputs, used, speed, once=once)
+        source = collector.cli.open_source(workplace, inputs, used, speed, once=once, stdin_csv=csv)
         services: list[Service] = [
             collector.cli.open_collector(workplace, source),
-            *collector.cli.open_entities(workplace),
+            *collector.cli.open_derived(workplace, source),
             detectors.cli.open_detector(workplace),
             alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
         ]
-        with monitored(services, metrics) as beat:
+        with watched(services, workplace, metrics) as beat:
             work(services, workplace.clock, once=once, observe=beat)
         for service in services:
             typer.echo(f"{service.name}: {service.health().sentence}", err=True)
@@ -164,7 +166,7 @@ def score(
     ] = None,
     label_delay: Annotated[str, typer.Option(help="Days after which a label is known.")] = "7d",
     *,
-    csv: Annotated[bool, typer.Option("--csv", help="Standard input is CSV, not JSON Lines.")] = False,
+    csv: collector.cli.Csv = False,
 ) -> None:
     """Score files offline: one line for every transaction, in event-time order, from the past only.
 
@@ -237,7 +239,7 @@ def list_anomalies(
         transaction_id=transaction,
         limit=limit,
     )
-    with open_workplace(current_settings(), writer=False) as workplace:
+    with open_workplace(current_settings(), writer=False, role="investigator") as workplace:
         found = workplace.store.anomalies(query)
     console = Console()
     if as_json:
@@ -260,7 +262,7 @@ def explain(
 
     Example: txwatch explain 1f0c55a2e3b49d07
     """
-    with open_workplace(current_settings(), writer=False) as workplace:
+    with open_workplace(current_settings(), writer=False, role="investigator") as workplace:
         found: list[Anomaly] = workplace.store.anomalies(AnomalyQuery(anomaly_id=anomaly_id))
     if not found:
         typer.echo(f"txwatch: there is no anomaly {anomaly_id}; `txwatch anomalies` lists them", err=True)
@@ -300,7 +302,7 @@ def _check_rules(settings: Settings) -> doctor.Finding:
 def _check_store(settings: Settings) -> doctor.Finding:
     if not settings.home_path.exists():
         return doctor.Finding(check="store", state="ok", sentence="nothing is stored yet")
-    with open_workplace(settings, writer=False) as workplace:
+    with open_workplace(settings, writer=False, role="investigator") as workplace:
         counts = ", ".join(f"{count:,} {kind}" for kind, count in workplace.store.counts().items())
         broken = workplace.ledger.verify()
     if broken is not None:

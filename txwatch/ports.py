@@ -212,6 +212,25 @@ class EntityStore(Protocol):
         """Return what is stored of one partition and hour (columns MERCHANT_HOUR)."""
 
 
+class HealthPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What one service said of itself at one time, or the part of it that has these labels."""
+
+    component: str
+    at: datetime
+    values: dict[str, float]
+    """By figure; `state` is 0 for ok, 1 for degraded, 2 for failed."""
+    labels: dict[str, str] = {}
+    sentence: str = ""
+
+
+@runtime_checkable
+class HealthStore(Protocol):
+    """What services say of themselves over time: for stores that dashboards read."""
+
+    def put_health(self, points: Sequence[HealthPoint]) -> None:
+        """Write durably."""
+
+
 class QuarantineStore(Protocol):
     """Rejected messages, one per (source, partition, sequence)."""
 

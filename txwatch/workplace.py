@@ -24,11 +24,14 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def open_workplace(settings: Settings, *, writer: bool) -> Iterator[Workplace]:
-    """Open store and ledger; `writer` claims the store for ingestion (one process at a time)."""
+def open_workplace(settings: Settings, *, writer: bool, role: str = "services") -> Iterator[Workplace]:
+    """Open store and ledger; `writer` claims the store for ingestion (one process at a time).
+
+    `role` says with which rights the process gets along: the token of that role is enough.
+    """
     clock = SystemClock()
     _make_home(settings.home_path)
-    store = open_store(settings.store_url, clock, writer=writer, secrets=current_environment())
+    store = open_store(settings.store_url, clock, writer=writer, secrets=current_environment(), role=role)
     try:
         ledger = Ledger.open(settings.ledger_url, clock)
         try:

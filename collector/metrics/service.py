@@ -25,8 +25,13 @@ LONGEST_WAIT_SECONDS = 30.0
 class Kept(Protocol):
     """What the ledger kept of an earlier run."""
 
-    payload: bytes
-    version: str
+    @property
+    def payload(self) -> bytes:
+        """The state."""
+
+    @property
+    def version(self) -> str:
+        """What wrote it."""
 
 
 class MetricsLedger(Protocol):

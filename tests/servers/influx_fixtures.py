@@ -1,6 +1,6 @@
 """The fixture `influx_stores`: our layout in a real InfluxDB, in an organisation of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from influxdb_server import InfluxdbServer
 from txwatch.clock import SystemClock
 from txwatch.ports import Clock, RetentionPolicy
 from txwatch.stores.influx.connection import Access
+from txwatch.stores.influx.layout import STORE_BUCKETS
 from txwatch.stores.influx.setup import initialise
 from txwatch.stores.influx.store import InfluxStore
 
@@ -37,11 +38,13 @@ class InfluxStores:
         usual = {"url": self.server.url, "token": self.tokens.get(role, ""), "org": self.org}
         return Access(**{**usual, **changed})
 
-    def open(self, clock: Clock | None = None, **access: Any) -> InfluxStore:
+    def open(
+        self, clock: Clock | None = None, *, buckets: Sequence[str] = STORE_BUCKETS, **access: Any
+    ) -> InfluxStore:
         """Open a store, set up if need be; closed with `opened`."""
         if not self.tokens:
             self.initialise()
-        store = InfluxStore(self.access(**access), clock or SystemClock())
+        store = InfluxStore(self.access(**access), clock or SystemClock(), buckets=buckets)
         self.opened.callback(store.close)
         return store
 

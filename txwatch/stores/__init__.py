@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from txwatch.errors import ConfigurationError
 from txwatch.ports import Clock, Store
+from txwatch.pseudonym import KEY, pseudonyms_of
 from txwatch.stores.sqlite import SqliteStore
 
 SQLITE = "sqlite:///"
@@ -18,20 +19,27 @@ INFLUX = {"influx": "http", "influxs": "https"}
 TOKEN = "TXWATCH_INFLUX_TOKEN"  # noqa: S105 - the name of the setting, not the token
 
 
-def open_store(url: str, clock: Clock, *, writer: bool, secrets: Mapping[str, str] | None = None) -> Store:
+def open_store(
+    url: str,
+    clock: Clock,
+    *,
+    writer: bool,
+    secrets: Mapping[str, str] | None = None,
+    role: str = "services",
+) -> Store:
     """Open the store at `url`; `writer` claims an embedded file for ingestion.
 
     `sqlite:///PATH`, or `influx://HOST:PORT/ORGANISATION` (`influxs` for TLS) with the token in `secrets`
-    under TXWATCH_INFLUX_TOKEN.
+    under TXWATCH_INFLUX_TOKEN; `role` says which buckets that token must open (`stores.influx.layout`).
     """
     if url.startswith(SQLITE):
         return SqliteStore(Path(url.removeprefix(SQLITE)), clock, writer=writer)
     if urlsplit(url).scheme in INFLUX:
-        return _open_influx(url, clock, secrets or {})
+        return _open_influx(url, clock, secrets or {}, role)
     raise ConfigurationError(f"no store is known for {url!r}; an address starts with {SQLITE} or influx://")
 
 
-def _open_influx(url: str, clock: Clock, secrets: Mapping[str, str]) -> Store:
+def _open_influx(url: str, clock: Clock, secrets: Mapping[str, str], role: str) -> Store:
     parts = urlsplit(url)
     organisation, token = parts.path.strip("/"), secrets.get(TOKEN)
     if not parts.netloc or not organisation:
@@ -40,8 +48,13 @@ def _open_influx(url: str, clock: Clock, secrets: Mapping[str, str]) -> Store:
         raise ConfigurationError(f"{TOKEN} is not set; `txwatch init --influx URL` makes a token")
     try:
         from txwatch.stores.influx.connection import Access  # noqa: PLC0415 - an extra, loaded where asked for
+        from txwatch.stores.influx.layout import ANOMALIES, ROLES, needed_by  # noqa: PLC0415 - same
         from txwatch.stores.influx.store import InfluxStore  # noqa: PLC0415 - same
     except ImportError as error:
         raise ConfigurationError("InfluxDB needs the extra: pip install 'txwatch[influx]'") from error
     server = f"{INFLUX[parts.scheme]}://{parts.netloc}"
-    return InfluxStore(Access(url=server, token=token, org=organisation), clock)
+    pseudonym = pseudonyms_of(secrets)
+    if pseudonym is None and ANOMALIES in ROLES[role].write:
+        raise ConfigurationError(f"{KEY} is not set; `txwatch init` draws one, the same for all processes")
+    access = Access(url=server, token=token, org=organisation)
+    return InfluxStore(access, clock, pseudonym=pseudonym, buckets=needed_by(role))

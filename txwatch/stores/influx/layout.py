@@ -61,11 +61,17 @@ ROLES: dict[str, Role] = {
         write=(TRANSACTIONS, FEED, METRICS, *COUNTED, QUARANTINE),
     ),
     "detector": Role(read=(TRANSACTIONS, FEED, METRICS, ANOMALIES, CASES), write=(METRICS, ANOMALIES, CASES)),
+    "notifier": Role(read=(METRICS,), write=(METRICS,)),
     "operator": Role(read=(METRICS, *TRAFFIC.values(), ANOMALIES)),
     "investigator": Role(read=(METRICS, *TRAFFIC.values(), ANOMALIES, CASES, TRANSACTIONS)),
     "administrator": Role(read=(AUDIT,)),
 }
 """A token for each; `services` is for one process that runs every room."""
+
+
+def needed_by(role: str) -> tuple[str, ...]:
+    """Return the buckets of a store that a process in this role must be able to read."""
+    return tuple(bucket for bucket in STORE_BUCKETS if bucket in ROLES[role].read)
 
 
 def retentions(policy: RetentionPolicy) -> dict[str, timedelta]:

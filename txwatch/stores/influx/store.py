@@ -11,6 +11,7 @@ from txwatch.model import Anomaly, Cursor, Partition, Quarantined
 from txwatch.ports import (
     AnomalyQuery,
     Clock,
+    HealthPoint,
     RetentionPolicy,
     SeriesPoint,
     SeriesQuery,
@@ -23,6 +24,7 @@ from txwatch.stores.influx.conditions import between, where
 from txwatch.stores.influx.connection import Access, Connection
 from txwatch.stores.influx.entities import BY_USER, put_by_user
 from txwatch.stores.influx.feed import read_feed
+from txwatch.stores.influx.health import put_health
 from txwatch.stores.influx.history import read_transactions
 from txwatch.stores.influx.layout import (
     ANOMALIES,
@@ -71,6 +73,7 @@ class InfluxStore:
         self._clock = clock
         self._pseudonym = pseudonym
         self._require(buckets)
+        self._buckets = frozenset(buckets)
         kept = self._kept(TRANSACTIONS) if TRANSACTIONS in buckets else timedelta(0)
         self._writer = Writer(self._connection, clock, kept)
 
@@ -115,6 +118,10 @@ class InfluxStore:
         """Return the matching windows, oldest first."""
         return read_traffic(self._connection, query)
 
+    def put_health(self, points: Sequence[HealthPoint]) -> None:
+        """Write what services say of themselves."""
+        put_health(self._connection, points)
+
     def put_by_user(self, rows: pl.DataFrame) -> None:
         """Write rows (columns FEED) where a user's are found quickly."""
         put_by_user(self._connection, rows)
@@ -140,8 +147,9 @@ class InfluxStore:
         return read_quarantined(self._connection, code, limit)
 
     def counts(self) -> dict[str, int]:
-        """Return how many transactions, anomalies, series and quarantine records are stored."""
-        return {kind: self._count(kind) for kind in COUNTED}
+        """Return how many records of each kind are stored, of those kinds that this store was opened for."""
+        readable = [kind for kind, (bucket, _, _) in COUNTED.items() if bucket in self._buckets]
+        return {kind: self._count(kind) for kind in readable}
 
     def expire(self, policy: RetentionPolicy, now: datetime) -> dict[str, int]:
         """Delete what is older than the policy allows; returns how many records of each kind went.
@@ -175,7 +183,7 @@ class InfluxStore:
 
     def _require(self, buckets: Collection[str]) -> None:
         """Refuse to start without a bucket: InfluxDB answers a read of a missing one with nothing."""
-        (result,) = self._connection.results(TRANSACTIONS, "SHOW DATABASES")
+        (result,) = self._connection.results(METRICS, "SHOW DATABASES")
         visible = {name for series in result.get("series", ()) for (name,) in series.get("values", ())}
         missing = [name for name in buckets if name not in visible]
         if missing:

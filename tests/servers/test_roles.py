@@ -1,0 +1,139 @@
+"""Each process runs with the token of its role and no other; nobody reads what is not for them."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import urllib3
+from influx_fixtures import InfluxStores
+
+from txwatch.stores.influx.layout import ROLES, needed_by
+
+KEY = "5e" * 32
+USER = "u-personal-4711"
+
+
+@pytest.fixture
+def installed(influx_stores: InfluxStores, tmp_path):
+    """An organisation that is set up, and what runs a command in it as a role."""
+    influx_stores.initialise()
+    address = influx_stores.server.url.replace("http://", "influx://")
+
+    def run(role: str, *command: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "PYTHONPATH": ":".join(sys.path),
+            "TXWATCH_HOME": str(tmp_path / "home"),
+            "TXWATCH_STORE": f"{address}/{influx_stores.org}",
+            "TXWATCH_INFLUX_TOKEN": influx_stores.tokens[role],
+            "TXWATCH_PSEUDONYM_KEY": KEY,
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "txwatch", *command],
+            env=environment, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    return influx_stores, run
+
+
+def payments(path, count: int = 1500):
+    """Payments of the last hours; the last one is far beyond what the user ever spent."""
+    start = datetime.now(UTC) - timedelta(hours=6)
+    rows = [
+        {
+            "transaction_id": f"t{n}",
+            "timestamp": (start + timedelta(seconds=12 * n)).isoformat(),
+            "user_id": USER if n % 50 == 0 else f"u{n % 50}",
+            "merchant_id": f"m{n % 20}",
+            "amount": 20.0 + n % 7,
+            "currency": "EUR",
+            "status": "approved",
+        }
+        for n in range(count)
+    ]
+    rows[-1] |= {"user_id": USER, "amount": 90_000.0}
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    return path
+
+
+def ask(stores: InfluxStores, role: str, bucket: str, influxql: str) -> dict:
+    answer = urllib3.request(
+        "GET",
+        f"{stores.server.url}/query",
+        fields={"db": bucket, "q": influxql, "org": stores.org},
+        headers={"Authorization": f"Token {stores.tokens[role]}"},
+    )
+    return answer.json()
+
+
+def write(stores: InfluxStores, role: str, bucket: str) -> int:
+    answer = urllib3.request(
+        "POST",
+        f"{stores.server.url}/api/v2/write?org={stores.org}&bucket={bucket}",
+        body=b"probe value=1",
+        headers={"Authorization": f"Token {stores.tokens[role]}"},
+    )
+    return answer.status
+
+
+@pytest.mark.parametrize("role", ["collector", "detector", "notifier", "investigator", "services"])
+def test_a_store_opens_with_exactly_the_rights_of_its_role(influx_stores, role):
+    influx_stores.initialise()
+    store = influx_stores.open(role=role, buckets=needed_by(role))
+
+    assert set(store.counts()) <= {"transactions", "anomalies", "series", "quarantine"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_token_writes_where_its_role_writes_and_nowhere_else(influx_stores, role):
+    influx_stores.initialise()
+    buckets = sorted({bucket for each in ROLES.values() for bucket in (*each.read, *each.write)})
+
+    allowed = {bucket for bucket in buckets if write(influx_stores, role, bucket) == 204}
+
+    assert allowed == set(ROLES[role].write)
+
+
+def test_the_whole_path_runs_with_the_tokens_of_the_roles(installed, tmp_path):
+    stores, run = installed
+    collected = run("collector", "collect", str(payments(tmp_path / "payments.jsonl")), "--once")
+    detected = run("detector", "detect", "--once")
+    told = run("notifier", "alert", "--once")
+    listed = run("investigator", "anomalies", "--json")
+
+    for done in (collected, detected, told, listed):
+        assert done.returncode == 0, done.stderr
+    assert USER in listed.stdout
+    seen = ask(stores, "operator", "anomalies", "SELECT * FROM anomalies")
+    assert "user-1-" in json.dumps(seen)
+    assert USER not in json.dumps(seen)
+
+
+def test_the_health_of_every_process_is_on_record(installed, tmp_path):
+    stores, run = installed
+    run("collector", "collect", str(payments(tmp_path / "payments.jsonl")), "--once")
+    run("detector", "detect", "--once")
+
+    answer = ask(stores, "operator", "metrics", "SELECT last(state) FROM health GROUP BY component")
+
+    components = {series["tags"]["component"] for series in answer["results"][0]["series"]}
+    assert {"collector", "detectors"} <= components
+
+
+def test_a_detector_without_a_key_for_pseudonyms_says_so(installed):
+    stores, _ = installed
+    environment = {
+        "TXWATCH_STORE": f"{stores.server.url.replace('http://', 'influx://')}/{stores.org}",
+        "TXWATCH_INFLUX_TOKEN": stores.tokens["detector"],
+        "PYTHONPATH": ":".join(sys.path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "txwatch", "detect", "--once"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 3
+    assert "TXWATCH_PSEUDONYM_KEY is not set" in done.stderr
