@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 import alerts.cli
 import collector.cli
 import detectors.cli
+import grafana.cli
 from txwatch import __version__, doctor
 from txwatch.errors import TxwatchError, UsageError
 from txwatch.health import watched
@@ -315,5 +316,5 @@ def _check_store(settings: Settings) -> doctor.Finding:
     return doctor.Finding(check="store", state="ok", sentence=f"{settings.store_url}: {counts}")
 
 
-for part in (collector.cli, detectors.cli, alerts.cli, init):
+for part in (collector.cli, detectors.cli, alerts.cli, grafana.cli, init):
     part.mount(app)
