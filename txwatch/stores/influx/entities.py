@@ -14,12 +14,14 @@ its position, so two rows would meet if they shared user bucket, millisecond and
 import hashlib
 import zlib
 from collections.abc import Iterable
+from functools import partial
 
 import polars as pl
 
 from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.layout import ENTITY_DIGITS, LAP, TRANSACTIONS
 from txwatch.stores.influx.lines import MILLISECOND, escaped, present
+from txwatch.stores.influx.refusals import write_what_is_kept
 
 BY_USER = "by_user"
 ROWS_A_WRITE = 5_000
@@ -30,10 +32,10 @@ TEXT_FIELDS = ("user_id", "transaction_id", "merchant_id", "currency", "status",
 def put_by_user(connection: Connection, rows: pl.DataFrame) -> None:
     """Write rows (columns FEED), those of one series together."""
     for part in rows.iter_slices(ROWS_A_WRITE):
-        connection.write(TRANSACTIONS, "\n".join(user_lines(part)).encode())
+        write_what_is_kept(partial(connection.write, TRANSACTIONS), user_lines(part))
 
 
-def user_lines(rows: pl.DataFrame) -> list[str]:
+def user_lines(rows: pl.DataFrame) -> pl.Series:
     """Return one line for each row, by series; null fields are left out."""
     texts = (pl.format(f',{name}="{{}}"', escaped(rows, name)) for name in TEXT_FIELDS if present(rows, name))
     line = pl.concat_str(
@@ -47,7 +49,7 @@ def user_lines(rows: pl.DataFrame) -> list[str]:
         pl.Series("ub", entity_buckets(rows["user_id"]), dtype=pl.String),
         pl.Series("place", [_number(place) for place in places], dtype=pl.Int64),
     )
-    return prepared.sort("ub", maintain_order=True).select(line.alias("line"))["line"].to_list()
+    return prepared.sort("ub", maintain_order=True).select(line.alias("line"))["line"]
 
 
 def entity_buckets(ids: Iterable[str]) -> list[str]:

@@ -74,6 +74,10 @@ def needed_by(role: str) -> tuple[str, ...]:
     return tuple(bucket for bucket in STORE_BUCKETS if bucket in ROLES[role].read)
 
 
+SPARE = timedelta(days=5)
+"""How much longer minutes of traffic are kept than transactions may be late: roll-ups need whole days."""
+
+
 def retentions(policy: RetentionPolicy) -> dict[str, timedelta]:
     """Return how long each bucket keeps its points; zero is for ever."""
     return {
@@ -81,7 +85,7 @@ def retentions(policy: RetentionPolicy) -> dict[str, timedelta]:
         FEED: policy.feed,
         METRICS: policy.series,
         TRAFFIC[10]: policy.traffic_10s,
-        TRAFFIC[60]: policy.traffic_1m,
+        TRAFFIC[60]: _minutes(policy),
         TRAFFIC[3600]: policy.traffic_1h,
         TRAFFIC[86_400]: policy.traffic_1d,
         ANOMALIES: policy.anomalies,
@@ -89,3 +93,9 @@ def retentions(policy: RetentionPolicy) -> dict[str, timedelta]:
         QUARANTINE: policy.quarantine,
         AUDIT: timedelta(0),
     }
+
+
+def _minutes(policy: RetentionPolicy) -> timedelta:
+    if not policy.traffic_1m:
+        return policy.traffic_1m
+    return max(policy.traffic_1m, policy.transactions + SPARE)

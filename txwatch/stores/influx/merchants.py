@@ -10,6 +10,7 @@ Guarantee: an hour of a partition and merchant is one point, so writing it again
 
 import hashlib
 from datetime import datetime, timedelta
+from functools import partial
 
 import polars as pl
 
@@ -20,6 +21,7 @@ from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.entities import entity_bucket
 from txwatch.stores.influx.layout import METRICS
 from txwatch.stores.influx.points import nanoseconds, point
+from txwatch.stores.influx.refusals import write_what_is_kept
 from txwatch.stores.influx.text import encode_tag
 
 MERCHANTS = "merchants"
@@ -41,8 +43,8 @@ _TABLE = {
 def put_merchant_hours(connection: Connection, hours: pl.DataFrame) -> None:
     """Write hours (columns MERCHANT_HOUR)."""
     for part in hours.iter_slices(HOURS_A_WRITE):
-        lines = [merchant_line(row) for row in part.iter_rows(named=True)]
-        connection.write(METRICS, "\n".join(lines).encode())
+        lines = pl.Series([merchant_line(row) for row in part.iter_rows(named=True)], dtype=pl.String)
+        write_what_is_kept(partial(connection.write, METRICS), lines)
 
 
 def read_merchant_hours(connection: Connection, partition: Partition, start: datetime) -> pl.DataFrame:

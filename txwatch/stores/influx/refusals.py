@@ -9,14 +9,23 @@ from collections.abc import Callable
 
 import polars as pl
 
+from txwatch.errors import StoreError
 from txwatch.stores.influx.connection import PointsRefusedError
 
+TOO_OLD = "retention policy"
 _HOW_MANY = re.compile(r"dropped[= ](\d+)")
 
 
 def write_what_is_taken(write: Callable[[bytes], None], lines: pl.Series) -> dict[int, str]:
     """Write all lines that the server takes; returns the others' row numbers with a sentence for each."""
     return _write(write, lines, 0) if len(lines) else {}
+
+
+def write_what_is_kept(write: Callable[[bytes], None], lines: pl.Series) -> None:
+    """Write all lines but those older than their bucket keeps; raises StoreError for other faults."""
+    for sentence in write_what_is_taken(write, lines).values():
+        if TOO_OLD not in sentence:
+            raise StoreError(f"InfluxDB refuses: {sentence}")
 
 
 def body(lines: pl.Series) -> bytes:

@@ -1,15 +1,14 @@
 # mypy: disable-error-code="attr-defined,no-untyped-call"
 # Reason: influxdb-client exports and types its classes only in part.
-"""Make what txwatch needs in an InfluxDB: organisation, buckets with their retention, a token for each role.
+"""Make what txwatch needs in an InfluxDB: organisation, buckets and retention, tokens for roles, tasks.
 
 Done twice, nothing changes the second time: buckets and tokens are found by their names, a retention that
-differs is set, and a token whose rights differ is replaced.
+differs is set, a token whose rights differ is replaced, a task whose text differs is brought up to date.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TypeVar
 
 import msgspec
 from influxdb_client import (
@@ -27,8 +26,9 @@ from urllib3.exceptions import HTTPError
 from txwatch.errors import StoreBusyError, StoreError
 from txwatch.ports import RetentionPolicy
 from txwatch.stores.influx.layout import ROLES, Role, retentions
-
-T = TypeVar("T")
+from txwatch.stores.influx.rollups import rollups
+from txwatch.stores.influx.tasks import install
+from txwatch.stores.influx.work import Work
 
 TIMEOUT_MILLISECONDS = 30_000
 MOST = 100
@@ -41,20 +41,6 @@ class Initialised(msgspec.Struct, frozen=True, kw_only=True):
     tokens: dict[str, str]
     changes: tuple[str, ...]
     found: tuple[str, ...] = ()
-
-
-class _Work:
-    """What has been done so far; a dry run only says what it would do."""
-
-    def __init__(self, client: InfluxDBClient, *, dry_run: bool) -> None:
-        self.client = client
-        self.dry_run = dry_run
-        self.changes: list[str] = []
-        self.found: list[str] = []
-
-    def change(self, sentence: str, act: Callable[[], T]) -> T | None:
-        self.changes.append(sentence)
-        return None if self.dry_run else act()
 
 
 def initialise(
@@ -80,10 +66,12 @@ def initialise(
     """
     try:
         with InfluxDBClient(url, admin_token, org=org, timeout=TIMEOUT_MILLISECONDS) as client:
-            work = _Work(client, dry_run=dry_run)
+            work = Work(client, dry_run=dry_run)
             org_id = _organisation(work, org)
-            buckets = _buckets(work, org_id, retentions(retention or RetentionPolicy()))
+            policy = retention or RetentionPolicy()
+            buckets = _buckets(work, org_id, retentions(policy))
             tokens = _tokens(work, org_id, buckets)
+            install(work, org, org_id, rollups(policy))
     except ApiException as error:
         raise StoreError(f"InfluxDB at {url} refuses to be set up: {error.status} {error.message}") from error
     except HTTPError as error:
@@ -91,7 +79,7 @@ def initialise(
     return Initialised(tokens=tokens, changes=tuple(work.changes), found=tuple(work.found))
 
 
-def _organisation(work: _Work, name: str) -> str | None:
+def _organisation(work: Work, name: str) -> str | None:
     """Return its id; None where a dry run would make it."""
     api = work.client.organizations_api()
     try:
@@ -107,7 +95,7 @@ def _organisation(work: _Work, name: str) -> str | None:
     return None if made is None else str(made.id)
 
 
-def _buckets(work: _Work, org_id: str | None, wanted: dict[str, timedelta]) -> dict[str, str]:
+def _buckets(work: Work, org_id: str | None, wanted: dict[str, timedelta]) -> dict[str, str]:
     """Return the id of each wanted bucket, by name; a dry run knows only those that are there."""
     found = _found_buckets(work, org_id)
     return {
@@ -117,7 +105,7 @@ def _buckets(work: _Work, org_id: str | None, wanted: dict[str, timedelta]) -> d
     }
 
 
-def _found_buckets(work: _Work, org_id: str | None) -> dict[str, Bucket]:
+def _found_buckets(work: Work, org_id: str | None) -> dict[str, Bucket]:
     if org_id is None:
         return {}
     page = work.client.buckets_api().find_buckets(org_id=org_id, limit=MOST)
@@ -125,7 +113,7 @@ def _found_buckets(work: _Work, org_id: str | None) -> dict[str, Bucket]:
 
 
 def _bucket(
-    work: _Work, org_id: str | None, name: str, kept: timedelta, present: Bucket | None
+    work: Work, org_id: str | None, name: str, kept: timedelta, present: Bucket | None
 ) -> Bucket | None:
     api = work.client.buckets_api()
     rules = [BucketRetentionRules(type="expire", every_seconds=int(kept.total_seconds()))]
@@ -149,7 +137,7 @@ def _kept(bucket: Bucket) -> timedelta:
     return timedelta(seconds=sum(rule.every_seconds for rule in bucket.retention_rules or ()))
 
 
-def _tokens(work: _Work, org_id: str | None, buckets: dict[str, str]) -> dict[str, str]:
+def _tokens(work: Work, org_id: str | None, buckets: dict[str, str]) -> dict[str, str]:
     """Return the token of each role."""
     if org_id is None:
         work.changes.extend(f"token for {role} made" for role in ROLES)
@@ -165,7 +153,7 @@ def _tokens(work: _Work, org_id: str | None, buckets: dict[str, str]) -> dict[st
 
 
 def _token(
-    work: _Work, org_id: str, role: str, wanted: list[Permission], present: Authorization | None
+    work: Work, org_id: str, role: str, wanted: list[Permission], present: Authorization | None
 ) -> str | None:
     """Return the role's token; one with other rights is replaced."""
     api = work.client.authorizations_api()

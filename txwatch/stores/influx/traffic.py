@@ -10,6 +10,7 @@ everything, tells the tasks that roll windows up which of them have changed.
 import base64
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -20,6 +21,7 @@ from txwatch.stores.influx.conditions import between, equal, where
 from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.layout import COUNTED, TRAFFIC
 from txwatch.stores.influx.points import EPOCH, FieldValue, nanoseconds, point
+from txwatch.stores.influx.refusals import write_what_is_kept
 from txwatch.stores.influx.text import decode_tag, encode_tag
 
 MEASUREMENT = "traffic"
@@ -52,8 +54,8 @@ def put_traffic(connection: Connection, points: Sequence[TrafficPoint], now: dat
         reached = _reached(connection, TRAFFIC[seconds], own)
         ahead = [p for p in own if p.through >= reached.get(_place(p), p.through)]
         if ahead:
-            lines = (traffic_line(p, now) for p in ahead)
-            connection.write(TRAFFIC[seconds], "\n".join(lines).encode())
+            lines = pl.Series([traffic_line(p, now) for p in ahead], dtype=pl.String)
+            write_what_is_kept(partial(connection.write, TRAFFIC[seconds]), lines)
 
 
 def read_traffic(connection: Connection, query: TrafficQuery) -> list[TrafficPoint]:

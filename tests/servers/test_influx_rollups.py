@@ -1,0 +1,230 @@
+"""Roll-ups in the real InfluxDB: each is the sum of its parts, after late data and regrades as well."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from influxdb_client import InfluxDBClient
+
+from txwatch.clock import SystemClock
+from txwatch.model import Anomaly, AnomalyType, Reason, Severity
+from txwatch.ports import RetentionPolicy, TrafficPoint
+from txwatch.stores.influx.connection import Connection
+from txwatch.stores.influx.store import InfluxStore
+
+NOW = datetime.now(UTC)
+HOUR = timedelta(hours=1)
+FULL_HOUR = NOW.replace(minute=0, second=0, microsecond=0) - 5 * HOUR
+MIDNIGHT = NOW.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+
+
+class Tasks:
+    """Runs the tasks that setting up installed, as InfluxDB does on their schedules."""
+
+    def __init__(self, stores):
+        self.client = InfluxDBClient(stores.server.url, stores.server.token, org=stores.org)
+        (organisation,) = self.client.organizations_api().find_organizations(org=stores.org)
+        self.api = self.client.tasks_api()
+        self.by_name = {task.name: task for task in self.api.find_tasks(org_id=organisation.id)}
+
+    def run(self, name):
+        task = self.by_name[f"txwatch {name}"]
+        run = self.api.run_manually(task.id)
+        while not (ended := [r for r in self.api.get_runs(task.id) if r.id == run.id and r.finished_at]):
+            time.sleep(0.05)
+        assert ended[0].status == "success", [entry.message for entry in ended[0].log]
+
+
+@pytest.fixture
+def tasks(influx_stores):
+    influx_stores.initialise()
+    made = Tasks(influx_stores)
+    yield made
+    made.client.close()
+
+
+@pytest.fixture
+def store(influx_stores, tasks):
+    opened = InfluxStore(influx_stores.access(), SystemClock(), pseudonym=lambda kind, raw: f"~{len(raw)}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def connection(influx_stores, tasks):
+    opened = Connection(influx_stores.access("operator"), SystemClock())
+    yield opened
+    opened.close()
+
+
+def window(start, **fields) -> TrafficPoint:
+    values = {
+        "source": "orders",
+        "partition": 0,
+        "seconds": 60,
+        "start": start,
+        "dimension": "all",
+        "value": "",
+        "through": 10,
+        "count": 3,
+        "declined": 1,
+        "total": 12.5,
+        "lag_total": 0.75,
+        "lag_max": 0.5,
+        "users": 2,
+        "p50": 4.0,
+        "p95": 9.5,
+        "user_sketch": b"",
+        "amount_sketch": b"",
+    }
+    return TrafficPoint(**(values | fields))
+
+
+def minutes(start, count):
+    """Minutes of two partitions, all different."""
+    return [
+        window(start + timedelta(minutes=n), partition=p, count=n + p, total=n / 4, lag_max=float(n % 17))
+        for n in range(count)
+        for p in range(2)
+    ]
+
+
+def rolled(connection, bucket, fields="count, declined, total, lag_max", dimension="all"):
+    select = f"SELECT {fields} FROM traffic WHERE dimension = '{dimension}'"
+    (result,) = connection.results(bucket, select)
+    rows = [row for series in result.get("series", ()) for row in series["values"]]
+    return {datetime.fromtimestamp(row[0] / 1e9, UTC): row[1:] for row in rows}
+
+
+def sums(windows):
+    added = [sum(getattr(w, name) for w in windows) for name in ("count", "declined", "total")]
+    return [*added, max(w.lag_max for w in windows)]
+
+
+def test_an_hour_is_the_sum_of_its_minutes_over_partitions(store, tasks, connection):
+    """Half-open, every field in its own way."""
+    parts = minutes(FULL_HOUR, 120)
+    store.put_traffic(parts)
+    tasks.run("traffic_1h")
+
+    first, second = ([w for w in parts if (w.start >= FULL_HOUR + HOUR) == late] for late in (False, True))
+    assert rolled(connection, "traffic_1h") == {FULL_HOUR: sums(first), FULL_HOUR + HOUR: sums(second)}
+
+
+def test_a_day_is_the_sum_of_its_minutes(store, tasks, connection):
+    """A day of UTC."""
+    parts = minutes(MIDNIGHT, 1440)
+    store.put_traffic(parts)
+    tasks.run("traffic_1d")
+
+    assert rolled(connection, "traffic_1d") == {MIDNIGHT: sums(parts)}
+
+
+def test_a_late_window_is_followed_however_old_its_hour(store, tasks, connection):
+    """What was rolled up is computed again where a part was written since, and nowhere else."""
+    old = NOW.replace(minute=0, second=0, microsecond=0) - timedelta(days=25)
+    store.put_traffic([*minutes(old, 60), *minutes(FULL_HOUR, 60)])
+    tasks.run("traffic_1h")
+    late = window(old + timedelta(minutes=30), partition=2, count=1000)
+    grown = window(FULL_HOUR, through=11, count=500)
+    store.put_traffic([late, grown])
+    tasks.run("traffic_1h")
+
+    hours = rolled(connection, "traffic_1h")
+    assert hours[old] == sums([*minutes(old, 60), late])
+    assert hours[FULL_HOUR] == sums([*minutes(FULL_HOUR, 60)[1:], grown])
+
+
+def test_every_value_of_every_dimension_is_rolled_up(store, tasks, connection):
+    """Not only the windows of everything, by which changes are noticed."""
+    store.put_traffic([window(FULL_HOUR), window(FULL_HOUR, dimension="country", value="DE", count=7)])
+    tasks.run("traffic_1h")
+
+    hours = rolled(connection, "traffic_1h", 'count, "value"', "country")
+    assert hours == {FULL_HOUR: [7, "DE"]}
+
+
+def test_windows_older_than_their_bucket_keeps_are_left_out(influx_stores, store, connection):
+    """A transaction three weeks late has a minute, and no ten seconds any more."""
+    influx_stores.initialise(RetentionPolicy())
+    opened = influx_stores.open()
+    late = NOW.replace(second=0, microsecond=0) - timedelta(days=21)
+    opened.put_traffic([window(late), window(late, seconds=10), window(FULL_HOUR, seconds=10)])
+
+    assert list(rolled(connection, "traffic_1m")) == [late]
+    assert list(rolled(connection, "traffic_10s")) == [FULL_HOUR]
+
+
+def anomaly(minute, severity=Severity.LOW, **fields):
+    reason = Reason(code="r", sentence="s", detector="d", type=AnomalyType.AMOUNT, entity_kind="user")
+    values = {
+        "anomaly_id": str(minute),
+        "kind": "transaction",
+        "type": AnomalyType.AMOUNT,
+        "timestamp": FULL_HOUR + timedelta(minutes=minute),
+        "detected_at": NOW,
+        "severity": severity,
+        "score": 50.0,
+        "reasons": (reason,),
+        "entity_kind": "user",
+        "entity_id": "u1",
+        "source": "orders",
+        "sequence": minute,
+        "channel": "web",
+        "country": "DE",
+    }
+    return Anomaly(**(values | fields))
+
+
+def counted(connection):
+    """Counts above nothing, by hour, severity and channel."""
+    (result,) = connection.results("anomalies", "SELECT count, severity, channel FROM anomaly_counts")
+    rows = [row for series in result.get("series", ()) for row in series["values"] if row[1]]
+    return {(datetime.fromtimestamp(at / 1e9, UTC), s, c): count for at, count, s, c in rows}
+
+
+def test_anomalies_are_counted_by_hour_and_a_regrade_moves_its_count(store, tasks, connection):
+    """The same anomaly is one, with its last severity; what has no channel is unknown."""
+    store.put_anomalies([anomaly(0), anomaly(1), anomaly(2, channel=None), anomaly(61)])
+    tasks.run("anomaly_counts")
+    before = counted(connection)
+    store.put_anomalies([anomaly(1, Severity.HIGH), anomaly(3, Severity.HIGH)])
+    tasks.run("anomaly_counts")
+
+    later = {(FULL_HOUR + HOUR, "low", "web"): 1}
+    unknown = {(FULL_HOUR, "low", "unknown"): 1}
+    assert before == {(FULL_HOUR, "low", "web"): 2, **unknown, **later}
+    assert counted(connection) == {
+        (FULL_HOUR, "low", "web"): 1,
+        (FULL_HOUR, "high", "web"): 2,
+        **unknown,
+        **later,
+    }
+
+
+def test_tasks_with_nothing_to_do_succeed(tasks):
+    """An installation without data, or without anomalies, shows no failed tasks."""
+    for name in ("traffic_1h", "traffic_1d", "anomaly_counts"):
+        tasks.run(name)
+
+
+def test_a_task_that_somebody_changed_is_brought_up_to_date(influx_stores, tasks):
+    """Changed text or a task switched off; the others are left alone."""
+    task = tasks.by_name["txwatch traffic_1h"]
+    task.status = "inactive"
+    task.every = None
+    tasks.api.update_task(task)
+
+    assert influx_stores.initialise() == ("task txwatch traffic_1h brought up to date",)
+    assert influx_stores.initialise() == ()
+
+
+def test_tasks_belong_to_a_user_who_owns_one_organisation_and_has_no_token(influx_stores, tasks):
+    """Nobody can act as that user."""
+    owners = {task.owner_id for task in tasks.by_name.values()}
+    (owner,) = owners
+    users = tasks.client.users_api().find_users(id=owner).users
+    authorizations = tasks.client.authorizations_api().find_authorizations(user_id=owner)
+
+    assert [user.name for user in users] == [f"txwatch-tasks-{influx_stores.org}"]
+    assert authorizations == []
