@@ -9,7 +9,9 @@ import polars as pl
 import typer
 
 from detectors import warm
+from detectors.changes import note_changes
 from detectors.configuration import read_configuration
+from detectors.context import ContextService, TransactionsAndContext
 from detectors.detection import Configuration, Detection
 from detectors.engine import Engine
 from detectors.labels import LateLabels, read_frauds
@@ -20,9 +22,11 @@ from detectors.series import warm as series_warm
 from detectors.series.offline import score_series as score_series_file
 from detectors.service import CONSUMER, DetectorService
 from detectors.settings import Feedback
+from txwatch import __version__
 from txwatch.errors import SnapshotError, UsageError
 from txwatch.health import watched
 from txwatch.monitor import Address
+from txwatch.ports import ChangeStore, Service
 from txwatch.settings import Settings, current_settings
 from txwatch.shipped import rules_path
 from txwatch.supervise import work
@@ -46,7 +50,7 @@ def detect(
     Example: txwatch detect --once
     """
     with open_workplace(current_settings(), writer=False, role="detector") as workplace:
-        services = [open_detector(workplace)]
+        services: list[Service] = [open_detector(workplace), *open_context(workplace)]
         with watched(services, workplace, metrics) as beat:
             work(services, workplace.clock, once=once, observe=beat)
 
@@ -71,6 +75,9 @@ def open_detector(workplace: Workplace, *, window_seconds: int | None = None) ->
     """Return the detector of this workplace, with the state of its last snapshot."""
     settings = workplace.settings
     configuration = read_configuration(rules_path(settings), window_seconds=window_seconds)
+    if isinstance(workplace.store, ChangeStore):
+        versions = {"rules": configuration.rulebook().version, "code": __version__}
+        note_changes(workplace.store, versions, workplace.clock.now())
     snapshot = workplace.ledger.load_snapshot(CONSUMER)
     detection = (
         Detection.fresh(configuration)
@@ -86,6 +93,12 @@ def open_detector(workplace: Workplace, *, window_seconds: int | None = None) ->
         batch=settings.batch,
         snapshot_seconds=settings.snapshot_seconds,
     )
+
+
+def open_context(workplace: Workplace) -> list[Service]:
+    """Return the service that keeps what surrounds anomalies, where readers may not see everything."""
+    store = workplace.store
+    return [ContextService(store, workplace.ledger)] if isinstance(store, TransactionsAndContext) else []
 
 
 def _restored(configuration: Configuration, payload: bytes, workplace: Workplace) -> Detection:

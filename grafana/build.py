@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from grafana.audience import AUDIENCES, OPERATIONS
-from grafana.dashboards import dashboards_of
+from grafana.dashboards import pages_of
 from grafana.datasources import datasources
 
 HEAD = "# Written by `txwatch grafana build`; change the code in grafana/ instead.\n"
@@ -23,8 +23,8 @@ def files() -> dict[str, str]:
         "dashboards/operations.yaml": _yaml(_providers()),
     }
     for audience in AUDIENCES:
-        for dashboard in dashboards_of(audience):
-            found[f"dashboards/{audience.name}/{dashboard['uid']}.json"] = _json(dashboard)
+        for page in pages_of(audience):
+            found[f"dashboards/{audience.name}/{page.uid}.json"] = _json(page.json())
     return found
 
 

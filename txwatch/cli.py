@@ -147,6 +147,7 @@ def run(
             collector.cli.open_collector(workplace, source),
             *collector.cli.open_derived(workplace, source),
             detectors.cli.open_detector(workplace),
+            *detectors.cli.open_context(workplace),
             alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
         ]
         with watched(services, workplace, metrics) as beat:

@@ -231,6 +231,25 @@ class HealthStore(Protocol):
         """Write durably."""
 
 
+@runtime_checkable
+class ContextStore(Protocol):
+    """What surrounds an anomaly, for stores whose readers may not see all transactions."""
+
+    def put_context(self, anomaly: Anomaly, rows: pl.DataFrame) -> None:
+        """Write the transactions (columns FEED) around an anomaly; repeating it changes nothing."""
+
+
+@runtime_checkable
+class ChangeStore(Protocol):
+    """From when on which version of rules and code detects, for the marks on dashboards."""
+
+    def put_change(self, kind: str, version: str, sentence: str, at: datetime) -> None:
+        """Write that a version is in use from `at` on."""
+
+    def versions_in_use(self) -> dict[str, str]:
+        """Return the newest version of each kind."""
+
+
 class QuarantineStore(Protocol):
     """Rejected messages, one per (source, partition, sequence)."""
 

@@ -4,18 +4,29 @@ A dashboard is a function of its audience: the organisation whose data sources i
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from grafana.audience import Audience
+from grafana.dashboards.anomaly import anomaly
+from grafana.dashboards.explore import explore
+from grafana.dashboards.health import health
+from grafana.dashboards.merchant import merchant
+from grafana.dashboards.now import now
+from grafana.dashboards.quality import detection_quality
+from grafana.dashboards.user import user
+from grafana.panels.page import Page
 
-DASHBOARDS: dict[str, tuple[Callable[[Audience], dict[str, Any]], ...]] = {
-    "operations": (),
-    "investigations": (),
+Dashboard = Callable[[Audience], Page]
+
+WATCHING: tuple[Dashboard, ...] = (now, anomaly, user, merchant, explore, detection_quality, health)
+
+DASHBOARDS: dict[str, tuple[Dashboard, ...]] = {
+    "operations": WATCHING,
+    "investigations": WATCHING,
     "administration": (),
 }
 """By organisation, in the order of the menu."""
 
 
-def dashboards_of(audience: Audience) -> list[dict[str, Any]]:
-    """Return an organisation's dashboards as Grafana's JSON model."""
+def pages_of(audience: Audience) -> list[Page]:
+    """Return an organisation's dashboards."""
     return [dashboard(audience) for dashboard in DASHBOARDS[audience.name]]

@@ -3,7 +3,7 @@
 Guarantee: an anomaly is one point, so writing it again is a regrade.  Its tags (source, partition, lap,
 kind, mode) and its time (the transaction's point time; for a series its window and registered number)
 never change; all fields are written each time.  `record` is the whole anomaly; the other fields are for
-queries and dashboards.  Reads come from `cases`.
+queries and dashboards; its reasons are points of their own (`surroundings`).  Reads come from `cases`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +17,7 @@ from txwatch.stores.influx.conditions import between, equal, holds, where
 from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.layout import ANOMALIES, CASES
 from txwatch.stores.influx.points import FieldValue, lap, point, point_time
+from txwatch.stores.influx.surroundings import context_lines, reason_lines
 
 Pseudonym = Callable[[str, str], str]
 """(kind of id, raw id) -> pseudonym."""
@@ -35,7 +36,18 @@ def put_anomalies(connection: Connection, anomalies: Sequence[Anomaly], pseudony
         return
     connection.write(CASES, _lines(anomalies))
     if pseudonym:
-        connection.write(ANOMALIES, _lines(pseudonymous(each, pseudonym) for each in anomalies))
+        connection.write(ANOMALIES, _lines([pseudonymous(each, pseudonym) for each in anomalies]))
+
+
+def put_context(
+    connection: Connection, anomaly: Anomaly, rows: pl.DataFrame, pseudonym: Pseudonym | None
+) -> None:
+    """Write the transactions (columns FEED) around an anomaly."""
+    if rows.is_empty():
+        return
+    connection.write(CASES, "\n".join(context_lines(anomaly, rows)).encode())
+    if pseudonym:
+        connection.write(ANOMALIES, "\n".join(context_lines(anomaly, _masked(rows, pseudonym))).encode())
 
 
 def read_anomalies(connection: Connection, query: AnomalyQuery) -> list[Anomaly]:
@@ -75,8 +87,16 @@ def pseudonymous(anomaly: Anomaly, pseudonym: Pseudonym) -> Anomaly:
     )
 
 
-def _lines(anomalies: Iterable[Anomaly]) -> bytes:
-    return "\n".join(map(anomaly_line, anomalies)).encode()
+def _lines(anomalies: Sequence[Anomaly]) -> bytes:
+    """Return anomalies and their reasons."""
+    reasons = (line for each in anomalies for line in reason_lines(each))
+    return "\n".join([*map(anomaly_line, anomalies), *reasons]).encode()
+
+
+def _masked(rows: pl.DataFrame, pseudonym: Pseudonym) -> pl.DataFrame:
+    """Return rows with pseudonyms in place of personal ids."""
+    hidden = {kind: [raw and pseudonym(kind, raw) for raw in rows[kind].to_list()] for kind in PERSONAL}
+    return rows.with_columns(pl.Series(kind, names, dtype=pl.String) for kind, names in hidden.items())
 
 
 def _fields(anomaly: Anomaly) -> dict[str, FieldValue]:

@@ -19,7 +19,8 @@ from txwatch.ports import (
     TrafficQuery,
     TransactionQuery,
 )
-from txwatch.stores.influx.anomalies import Pseudonym, put_anomalies, read_anomalies
+from txwatch.stores.influx.anomalies import Pseudonym, put_anomalies, put_context, read_anomalies
+from txwatch.stores.influx.changes import put_change, versions_in_use
 from txwatch.stores.influx.conditions import between, where
 from txwatch.stores.influx.connection import Access, Connection
 from txwatch.stores.influx.entities import BY_USER, put_by_user
@@ -97,6 +98,18 @@ class InfluxStore:
     def put_anomalies(self, anomalies: Sequence[Anomaly]) -> None:
         """Write durably; writing one again is a regrade."""
         put_anomalies(self._connection, anomalies, self._pseudonym)
+
+    def put_context(self, anomaly: Anomaly, rows: pl.DataFrame) -> None:
+        """Write what surrounds an anomaly; repeating it changes nothing."""
+        put_context(self._connection, anomaly, rows, self._pseudonym)
+
+    def put_change(self, kind: str, version: str, sentence: str, at: datetime) -> None:
+        """Write that a version is in use from `at` on."""
+        put_change(self._connection, kind, version, sentence, at)
+
+    def versions_in_use(self) -> dict[str, str]:
+        """Return the newest version of each kind."""
+        return versions_in_use(self._connection)
 
     def anomalies(self, query: AnomalyQuery) -> list[Anomaly]:
         """Return the matching anomalies, newest event time first."""

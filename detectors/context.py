@@ -1,0 +1,105 @@
+"""The service that keeps what people need around an anomaly: the user's transactions of that hour."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol, runtime_checkable
+
+import msgspec
+import polars as pl
+
+from txwatch.model import Anomaly
+from txwatch.ports import ContextStore, Health, Progress, TransactionQuery
+
+CONSUMER = "context"
+BATCH = 20
+HOUR = timedelta(hours=1)
+MOST_ROWS = 200
+"""The newest of them, for a user who pays without end."""
+
+
+class Discovery(Protocol):
+    """One entry of the queue."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the order of discovery."""
+
+    @property
+    def document(self) -> bytes:
+        """The anomaly as JSON."""
+
+
+class DiscoveryQueue(Protocol):
+    """The part of the ledger that this service needs."""
+
+    def discovered(self, after: int, limit: int) -> Sequence[Discovery]:
+        """Return entries beyond `after`, in order of discovery."""
+
+    def queue_position(self, name: str) -> int:
+        """Return the number that `name` has handled last."""
+
+    def advance(self, name: str, number: int) -> None:
+        """Record durably that `name` has handled everything up to `number`."""
+
+
+@runtime_checkable
+class TransactionsAndContext(ContextStore, Protocol):
+    """The part of a store that this service needs."""
+
+    def transactions(self, query: TransactionQuery) -> pl.DataFrame:
+        """See `ports.TransactionStore.transactions`."""
+
+
+class ContextService:
+    """Copies the user's transactions around each anomaly to where its readers may see them.
+
+    1. Read the next entries of the queue, in order of discovery.
+    2. For each, read the user's transactions within an hour of it and write them beside the anomaly.
+    3. Only then record the number: a crash before 3 writes the same points again.
+
+    What the user does after the anomaly was found is not copied; it is there for a backlog only.
+    """
+
+    name = CONSUMER
+
+    def __init__(self, store: TransactionsAndContext, queue: DiscoveryQueue) -> None:
+        self._store = store
+        self._queue = queue
+        self._position = queue.queue_position(CONSUMER)
+        self._anomalies = self._rows = 0
+
+    def step(self) -> Progress:
+        """Handle the next entries of the queue."""
+        entries = self._queue.discovered(self._position, BATCH)
+        for entry in entries:
+            self._keep(msgspec.json.decode(entry.document, type=Anomaly))
+        if entries:
+            self._position = entries[-1].number
+            self._queue.advance(CONSUMER, self._position)
+        return Progress(handled=len(entries), finished=True)
+
+    def health(self) -> Health:
+        """Return how many anomalies were handled."""
+        return Health(
+            name=self.name,
+            state="ok",
+            sentence=f"{self._rows:,} transactions kept around {self._anomalies:,} anomalies",
+            figures={"anomalies_total": float(self._anomalies), "rows_total": float(self._rows)},
+        )
+
+    def close(self) -> None:
+        """Nothing is held back, so nothing is to be finished."""
+
+    def _keep(self, anomaly: Anomaly) -> None:
+        if anomaly.user_id is None:
+            return
+        around = TransactionQuery(
+            since=anomaly.timestamp - HOUR,
+            until=anomaly.timestamp + HOUR,
+            user_id=anomaly.user_id,
+            limit=MOST_ROWS,
+        )
+        rows = self._store.transactions(around)
+        self._store.put_context(anomaly, rows)
+        self._anomalies += 1
+        self._rows += rows.height

@@ -1,0 +1,36 @@
+"""What several pages have: the table of anomalies, the marks of changes."""
+
+from grafana.audience import Audience
+from grafana.dashboards.links import TO_ANOMALY, TO_MERCHANT, TO_USER
+from grafana.panels.look import Column
+from grafana.panels.page import Annotation
+from grafana.panels.panel import Panel, table
+from grafana.panels.query import Query
+from grafana.queries import found
+
+ANOMALY_COLUMNS = (
+    Column(name="_time", title="Time", unit="dateTimeAsLocal", width=160),
+    Column(name="severity", title="Severity", severity=True, width=80),
+    Column(name="score", title="Score", decimals=1, width=70),
+    Column(name="type", title="Type", width=90),
+    Column(name="reason", title="Reason", link=TO_ANOMALY),
+    Column(name="amount", title="Amount", decimals=2, width=90),
+    Column(name="currency", title="Currency", width=80),
+    Column(name="user_id", title="User", link=TO_USER, width=190),
+    Column(name="merchant_id", title="Merchant", link=TO_MERCHANT, width=90),
+    Column(name="channel", title="Channel", width=95),
+    Column(name="country", title="Country", width=75),
+    Column(name="transaction_id", title="Transaction", width=120),
+    Column(name="anomaly_id", title="Anomaly", link=TO_ANOMALY, width=150),
+    *(Column(name=name, hidden=True) for name in ("entity_kind", "entity_id", "from", "to")),
+)
+
+
+def anomaly_table(title: str, help_text: str, query: Query, height: int = 12) -> Panel:
+    """Return a table of anomalies, each linked to its page and to those of its user and merchant."""
+    return table(title, help_text, query, ANOMALY_COLUMNS, width=24, height=height)
+
+
+def changes(audience: Audience) -> Annotation:
+    """Return the marks of changed rules and code."""
+    return Annotation(name="Rules and code", query=found.changes(audience), colour="#b877d9")

@@ -1,0 +1,147 @@
+"""User: what one user does, and what of it was strange."""
+
+from grafana.audience import Audience
+from grafana.dashboards.links import TO_MERCHANT, USER
+from grafana.dashboards.shared import anomaly_table, changes
+from grafana.panels.look import ACT, Column, Json, named_by_severity, named_frame, override
+from grafana.panels.page import Page, Row
+from grafana.panels.panel import Panel, course, table
+from grafana.panels.query import Query
+from grafana.queries import user as asked
+
+BIG_POINTS = {"custom.drawStyle": "points", "custom.showPoints": "always", "custom.pointSize": 10}
+
+POINTS = {**BIG_POINTS, "custom.pointSize": 5, "color": {"mode": "fixed", "fixedColor": "blue"}}
+DASHED = {
+    "custom.lineStyle": {"fill": "dash", "dash": [8, 6]},
+    "custom.fillOpacity": 0,
+    "custom.spanNulls": True,
+    "color": {"mode": "fixed", "fixedColor": "text"},
+}
+
+
+def user(audience: Audience) -> Page:
+    """Return the page of a user: every transaction where the audience may see them."""
+    seen = _everything(audience) if audience.sees_transactions else _around_anomalies(audience)
+    return Page(
+        uid=USER,
+        title="User",
+        help="What one user does, and what of it was strange.",
+        variables=asked.variables(audience),
+        annotations=(changes(audience),),
+        since="now-7d",
+        rows=(
+            *seen,
+            Row(title="What was strange", panels=(_reasons(audience), _anomalies(audience))),
+        ),
+    )
+
+
+def _everything(audience: Audience) -> tuple[Row, ...]:
+    amounts = course(
+        "Amounts",
+        "Each payment is a point; four of five payments of each day lie between the lines. Anomalies are "
+        "large points in the colour of their severity.",
+        asked.amounts(audience),
+        asked.usual_amounts(audience),
+        asked.anomalous_amounts(audience),
+        overrides=[override("payments", POINTS), _dashed("low"), _dashed("high"), *_anomalies_drawn()],
+        width=24,
+        height=10,
+    )
+    frequency = course(
+        "Frequency",
+        "Transactions in each interval. Healthy: the usual rhythm of days; a burst of small amounts is how "
+        "stolen cards are tried out.",
+        asked.frequency(audience),
+        draw="bars",
+        interval="1h",
+    )
+    declined = course(
+        "Declined attempts",
+        "Healthy: none, or single ones. Several in a row before one goes through deserve a look.",
+        asked.declined(audience),
+        draw="bars",
+        interval="1h",
+        overrides=[override("declined", {"color": {"mode": "fixed", "fixedColor": ACT}})],
+    )
+    places = _places(asked.transactions(audience), "time")
+    return (
+        Row(title="Amounts", panels=(amounts,)),
+        Row(title="How often and where", panels=(frequency, declined, places)),
+    )
+
+
+def _around_anomalies(audience: Audience) -> tuple[Row, ...]:
+    amounts = course(
+        "Amounts around anomalies",
+        "The payments within an hour of each anomaly; others are not shown to operators. The line is what "
+        "was usual for the user when amounts were judged; anomalies are large points in the colour of their "
+        "severity.",
+        asked.known_amounts(audience),
+        asked.expected_amounts(audience),
+        asked.anomalous_amounts(audience),
+        overrides=[
+            named_frame("A", "payments", POINTS),
+            _dashed("expected"),
+            *_anomalies_drawn(),
+        ],
+        width=24,
+        height=10,
+    )
+    places = _places(asked.known_transactions(audience), "_time")
+    return (Row(title="Amounts", panels=(amounts,)), Row(title="Where", panels=(places,)))
+
+
+def _places(query: Query, time: str) -> Panel:
+    columns = (
+        Column(name=time, title="Time", unit="dateTimeAsLocal", width=160),
+        Column(name="amount", title="Amount", decimals=2, width=100),
+        Column(name="currency", title="Currency", width=80),
+        Column(name="status", title="Status", width=100),
+        Column(name="merchant_id", title="Merchant", link=TO_MERCHANT),
+        Column(name="channel", title="Channel"),
+        Column(name="country", title="Country"),
+        Column(name="transaction_id", title="Transaction"),
+    )
+    return table(
+        "Transactions",
+        "The newest first. Healthy: the same few countries, merchants near each other.",
+        query,
+        columns,
+        width=24,
+        height=9,
+    )
+
+
+def _reasons(audience: Audience) -> Panel:
+    columns = (
+        Column(name="type", title="Type", width=110),
+        Column(name="code", title="Detector or rule"),
+        Column(name="count", title="Reasons", cell="lcd-gauge", width=200),
+        Column(name="most", title="Largest share", unit="percent", decimals=0, width=130),
+    )
+    return table(
+        "What was strange, by kind",
+        "Healthy: few, and of different kinds. One kind again and again is a habit that the baseline does "
+        "not know yet, or one attack.",
+        asked.kinds_of_reasons(audience),
+        columns,
+        width=24,
+        height=7,
+    )
+
+
+def _anomalies(audience: Audience) -> Panel:
+    return anomaly_table("Anomalies", "The newest first, each linked to its page.", asked.anomalies(audience))
+
+
+def _dashed(name: str) -> Json:
+    return override(name, DASHED)
+
+
+def _anomalies_drawn() -> list[Json]:
+    drawn = named_by_severity()
+    for each in drawn:
+        each["properties"] += [{"id": key, "value": value} for key, value in BIG_POINTS.items()]
+    return drawn

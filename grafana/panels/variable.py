@@ -1,0 +1,79 @@
+"""Variables of a page: what people filter by, kept when they go to another page."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from grafana.panels.look import Json
+from grafana.panels.query import Query
+
+EVERYTHING = "$__all"
+WHATEVER = ".*"
+"""What a pattern is when nothing is chosen."""
+
+
+class Variable(msgspec.Struct, frozen=True, kw_only=True):
+    """One variable; `query` asks for its values, `values` are fixed ones, neither is free text."""
+
+    name: str
+    label: str
+    help: str
+    query: Query | None = None
+    values: tuple[str, ...] = ()
+    default: str = ""
+    hidden: bool = False
+    several: bool = True
+
+    def json(self) -> Json:
+        """Return it as Grafana has it."""
+        shared = {
+            "name": self.name,
+            "label": self.label,
+            "description": self.help,
+            "hide": 2 if self.hidden else 0,
+            "skipUrlSync": self.hidden,
+        }
+        if self.query:
+            return {**shared, **self._asked(self.query)}
+        return {**shared, **(self._chosen() if self.values else self._typed())}
+
+    def _asked(self, query: Query) -> Json:
+        choice: Json = {"multi": False, "includeAll": False} if self.hidden else _ANY
+        return {
+            "type": "query",
+            "datasource": query.source,
+            "query": query.text,
+            "definition": query.text,
+            "refresh": 2,
+            "sort": 0 if self.hidden else 1,
+            "regex": "",
+            "options": [],
+            "current": {} if self.hidden else _ALL,
+            **choice,
+        }
+
+    def _chosen(self) -> Json:
+        if not self.several:
+            options = [
+                {"text": word, "value": word, "selected": word == self.default} for word in self.values
+            ]
+            current = {"text": self.default, "value": self.default, "selected": True}
+            fixed: Json = {"type": "custom", "query": ",".join(self.values), "multi": False}
+            return {**fixed, "includeAll": False, "options": options, "current": current}
+        options = [{"text": word, "value": word, "selected": False} for word in self.values]
+        everything = {"text": "All", "value": EVERYTHING, "selected": True}
+        asked: Json = {"type": "custom", "query": ",".join(self.values), "current": _ALL, **_ANY}
+        return {**asked, "options": [everything, *options]}
+
+    def _typed(self) -> Json:
+        value = {"text": self.default, "value": self.default, "selected": True}
+        return {"type": "textbox", "query": self.default, "current": value, "options": [value]}
+
+
+_ANY: Json = {"multi": True, "includeAll": True, "allValue": WHATEVER}
+_ALL: Json = {"text": ["All"], "value": [EVERYTHING], "selected": True}
+
+
+def variables_json(variables: Sequence[Variable]) -> Json:
+    """Return the page's list."""
+    return {"list": [variable.json() for variable in variables]}

@@ -1,0 +1,162 @@
+"""Questions about anomalies: how many, which, where, by which rule, how fast."""
+
+from grafana.audience import Audience
+from grafana.panels.query import Query
+from grafana.queries.flux import START, STOP, anomalies, imports, points, reasons, worst_first
+
+SEVERITIES = ("critical", "high", "medium", "low")
+LISTED = (
+    "_time",
+    "severity",
+    "score",
+    "type",
+    "reason",
+    "amount",
+    "currency",
+    "entity_kind",
+    "entity_id",
+    "user_id",
+    "merchant_id",
+    "channel",
+    "country",
+    "transaction_id",
+    "anomaly_id",
+)
+AROUND = 2 * 60 * 60 * 1000
+"""Milliseconds before and after an anomaly that its page shows."""
+
+USUAL_DAYS = 28
+
+
+def by_severity(audience: Audience) -> Query:
+    """How many of each severity: one row, a column each."""
+    ones = ", ".join(
+        f'{word}: accumulator.{word} + (if r.severity == "{word}" then 1 else 0)' for word in SEVERITIES
+    )
+    zeros = ", ".join(f"{word}: 0" for word in SEVERITIES)
+    text = f"""\
+{imports("array", "strings")}
+none = array.from(rows: [{{severity: ""}}])
+found =
+{anomalies(audience.found)}    |> keep(columns: ["severity"])
+union(tables: [none, found])
+    |> reduce(fn: (r, accumulator) => ({{{ones}}}), identity: {{{zeros}}})
+"""
+    return Query(text=text, columns=SEVERITIES, uid=audience.flux)
+
+
+def severity_over_time(audience: Audience) -> Query:
+    """How many of each severity in each interval: a series each."""
+    text = f"""\
+{imports("date", "strings")}
+{anomalies(audience.found)}    |> map(fn: (r) => ({{_time: date.truncate(t: r._time, unit: $__interval), severity: r.severity}}))
+    |> group(columns: ["severity", "_time"])
+    |> reduce(fn: (r, accumulator) => ({{count: accumulator.count + 1}}), identity: {{count: 0}})
+    |> group(columns: ["severity"])
+    |> sort(columns: ["_time"])
+"""
+    return Query(text=text, columns=("_time", "severity", "count"), uid=audience.flux)
+
+
+def usual_over_time(audience: Audience) -> Query:
+    """Up to how many an interval are usual: mean and two standard deviations of the 28 days before."""
+    before = f"date.sub(from: {START}, d: {USUAL_DAYS}d)"
+    text = f"""\
+{imports("date", "math", "strings")}
+first =
+{points(audience.found, "anomalies", ("level",), before, START)}    |> first(column: "level")
+    |> findRecord(fn: (key) => true, idx: 0)
+usual =
+{anomalies(audience.found, start=before, stop=START)}    |> map(fn: (r) => ({{_time: date.truncate(t: r._time, unit: $__interval), n: 1}}))
+    |> group(columns: ["_time"])
+    |> sum(column: "n")
+    |> group()
+    |> reduce(
+        fn: (r, accumulator) => ({{
+            total: accumulator.total + float(v: r.n),
+            squares: accumulator.squares + float(v: r.n * r.n),
+        }}),
+        identity: {{total: 0.0, squares: 0.0}},
+    )
+    |> map(
+        fn: (r) => {{
+            spans = math.mMax(x: 1.0, y: float(v: int(v: {START}) - int(v: first._time)) / ($__interval_ms.0 * 1000000.0))
+            mean = r.total / spans
+
+            return {{usual: mean + 2.0 * math.sqrt(x: math.mMax(x: 0.0, y: r.squares / spans - mean * mean))}}
+        }},
+    )
+union(
+    tables: [
+        usual |> map(fn: (r) => ({{r with _time: {START}}})),
+        usual |> map(fn: (r) => ({{r with _time: {STOP}}})),
+    ],
+)
+"""
+    return Query(text=text, columns=("_time", "usual"), uid=audience.flux)
+
+
+def newest(audience: Audience, most: int = 200) -> Query:
+    """The anomalies themselves, the newest first, with the range that the page of each is to show."""
+    fields = tuple(name for name in LISTED if name != "_time")
+    text = f"""\
+{imports("strings")}
+{anomalies(audience.found, fields)}{listed(most)}"""
+    return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
+
+
+def listed(most: int) -> str:
+    """Return the end of a query that lists anomalies."""
+    columns = ", ".join(f'"{name}"' for name in (*LISTED, "from", "to"))
+    return f"""\
+    |> sort(columns: ["_time"], desc: true)
+    |> limit(n: {most})
+    |> map(
+        fn: (r) => ({{r with
+            from: string(v: int(v: r._time) / 1000000 - {AROUND}),
+            to: string(v: int(v: r._time) / 1000000 + {AROUND}),
+        }}),
+    )
+    |> keep(columns: [{columns}])
+"""
+
+
+def top(audience: Audience, field: str, most: int = 10) -> Query:
+    """The values of a field that the most anomalies have."""
+    text = f"""\
+{imports("strings")}
+{anomalies(audience.found, (field,))}    |> filter(fn: (r) => r.{field} != "")
+{worst_first(field, most)}"""
+    return Query(text=text, columns=(field, "count", "worst"), uid=audience.flux)
+
+
+def top_rules(audience: Audience, most: int = 10) -> Query:
+    """The rules that hit most."""
+    text = f"""\
+{imports("strings")}
+{reasons(audience.found)}    |> filter(fn: (r) => r.detector == "rules" and r.code =~ /^${{rule:regex}}$/)
+{worst_first("code", most)}"""
+    return Query(text=text, columns=("code", "count", "worst"), uid=audience.flux)
+
+
+def seconds_to_find(audience: Audience) -> Query:
+    """The 95th percentile of the seconds from a transaction's event to its anomaly."""
+    text = f"""\
+{imports("strings")}
+{anomalies(audience.found, ("detected_at",))}    |> filter(fn: (r) => r.kind == "transaction")
+    |> map(fn: (r) => ({{_value: float(v: r.detected_at - int(v: r._time)) / 1000000000.0}}))
+    |> quantile(q: 0.95, method: "exact_selector")
+"""
+    return Query(text=text, columns=("_value",), uid=audience.flux)
+
+
+def changes(audience: Audience) -> Query:
+    """When rules or code changed."""
+    text = f"""\
+from(bucket: "anomalies")
+    |> range(start: {START}, stop: {STOP})
+    |> filter(fn: (r) => r._measurement == "changes" and r._field == "sentence")
+    |> map(fn: (r) => ({{time: r._time, title: r.kind, text: r._value}}))
+    |> group()
+"""
+    return Query(text=text, columns=("time", "title", "text"), uid=audience.flux)

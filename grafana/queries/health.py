@@ -1,0 +1,136 @@
+"""Questions about txwatch itself: traffic, lag, quarantine, what each service says (`docs/metrics.md`)."""
+
+from grafana.audience import Audience
+from grafana.panels.query import Query
+from grafana.queries.flux import START, STOP
+
+_RANGE = f"int(v: {STOP}) - int(v: {START})"
+_HOURS_48 = 172_800_000_000_000
+_DAYS_90 = 7_776_000_000_000_000
+
+
+def services(audience: Audience) -> Query:
+    """What each service said last, and how many seconds ago."""
+    text = f"""\
+from(bucket: "metrics")
+    |> range(start: {START}, stop: {STOP})
+    |> filter(fn: (r) => r._measurement == "health" and (r._field == "state" or r._field == "sentence"))
+    |> last()
+    |> keep(columns: ["_time", "_field", "_value", "component"])
+    |> map(fn: (r) => ({{r with _value: string(v: r._value)}}))
+    |> group()
+    |> pivot(rowKey: ["component", "_time"], columnKey: ["_field"], valueColumn: "_value")
+    |> map(
+        fn: (r) => ({{
+            component: r.component,
+            state: r.state,
+            ago: float(v: int(v: {STOP}) - int(v: r._time)) / 1000000000.0,
+            sentence: r.sentence,
+        }}),
+    )
+"""
+    return Query(text=text, columns=("component", "state", "ago", "sentence"), uid=audience.flux)
+
+
+def rate(audience: Audience) -> Query:
+    """Transactions a second, from the windows that the range allows."""
+    text = f"""\
+span = {_RANGE}
+bucket =
+    if span <= {_HOURS_48} then
+        "traffic_1m"
+    else if span <= {_DAYS_90} then
+        "traffic_1h"
+    else
+        "traffic_1d"
+from(bucket: bucket)
+    |> range(start: {START}, stop: {STOP})
+    |> filter(fn: (r) => r._measurement == "traffic" and r.dimension == "all" and r._field == "count")
+    |> group(columns: ["_field"])
+    |> aggregateWindow(every: $__interval, fn: sum, timeSrc: "_start", createEmpty: false)
+    |> map(fn: (r) => ({{_time: r._time, rate: float(v: r._value) * 1000.0 / $__interval_ms.0}}))
+"""
+    return Query(text=text, columns=("_time", "rate"), uid=audience.flux)
+
+
+def figure(audience: Audience, component: str, name: str) -> Query:
+    """A figure of a service, the largest in each interval."""
+    text = (
+        f'SELECT max("{name}") AS "{name}" FROM "metrics"."autogen"."health" WHERE component = \'{component}\''
+        " AND $timeFilter GROUP BY time($__interval) fill(none)"
+    )
+    return _influxql(audience, text, name)
+
+
+def growth(audience: Audience, component: str, name: str) -> Query:
+    """How fast a figure that only grows does so, a second."""
+    text = (
+        f'SELECT non_negative_derivative(max("{name}"), 1s) AS "{name}" FROM "metrics"."autogen"."health"'
+        f" WHERE component = '{component}' AND $timeFilter GROUP BY time($__interval) fill(none)"
+    )
+    return _influxql(audience, text, name)
+
+
+def newest_figure(audience: Audience, component: str, name: str) -> Query:
+    """What a figure was last."""
+    text = f'SELECT last("{name}") AS "{name}" FROM "metrics"."autogen"."health" WHERE component = \'{component}\' AND $timeFilter'
+    return _influxql(audience, text, name)
+
+
+def behind(audience: Audience) -> Query:
+    """How many transactions the detectors have yet to score, by what both sides counted last."""
+    text = f"""\
+from(bucket: "metrics")
+    |> range(start: {START}, stop: {STOP})
+    |> filter(fn: (r) => r._measurement == "health" and r._field == "transactions_total")
+    |> filter(fn: (r) => r.component == "collector" or r.component == "detectors")
+    |> last()
+    |> map(fn: (r) => ({{behind: if r.component == "collector" then r._value else -r._value}}))
+    |> group()
+    |> sum(column: "behind")
+"""
+    return Query(text=text, columns=("behind",), uid=audience.flux)
+
+
+def anomaly_share(audience: Audience) -> Query:
+    """Anomalies of 1,000 transactions, by the detectors' own counts."""
+    growth = 'non_negative_difference(max("{name}"))'
+    first, second = (growth.format(name=name) for name in ("anomalies_total", "transactions_total"))
+    text = (
+        f'SELECT 1000 * {first} / {second} AS "share" FROM "metrics"."autogen"."health"'
+        " WHERE component = 'detectors' AND $timeFilter GROUP BY time($__interval) fill(none)"
+    )
+    return _influxql(audience, text, "share")
+
+
+def quarantined(audience: Audience) -> Query:
+    """Messages put into quarantine in the time shown, by reason."""
+    text = f"""\
+import "strings"
+from(bucket: "metrics")
+    |> range(start: {START}, stop: {STOP})
+    |> filter(fn: (r) => r._measurement == "health" and r.component == "collector")
+    |> filter(fn: (r) => r._field =~ /^quarantined_.+_total$/)
+    |> increase()
+    |> last()
+    |> group()
+    |> map(
+        fn: (r) => ({{
+            reason: strings.trimSuffix(v: strings.trimPrefix(v: r._field, prefix: "quarantined_"), suffix: "_total"),
+            messages: r._value,
+        }}),
+    )
+    |> sort(columns: ["messages"], desc: true)
+"""
+    return Query(text=text, columns=("reason", "messages"), uid=audience.flux)
+
+
+def _influxql(audience: Audience, text: str, name: str) -> Query:
+    return Query(
+        text=text,
+        columns=("time", name),
+        uid=audience.influxql,
+        language="influxql",
+        shape="time_series",
+        alias="$col",
+    )

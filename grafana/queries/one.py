@@ -1,0 +1,118 @@
+"""Questions about one anomaly: the one that the variable `anomaly` names, else the newest."""
+
+from grafana.audience import Audience
+from grafana.panels.query import Query
+from grafana.panels.variable import Variable
+from grafana.queries.flux import START, STOP, imports, points
+from grafana.queries.found import LISTED, listed
+
+DAYS_BACK = 30
+_ID = "    |> filter(fn: (r) => r.anomaly_id == ${id:json})\n"
+
+
+def variables(audience: Audience) -> tuple[Variable, ...]:
+    """Return what names the anomaly, and what is hidden: its id, its user, its merchant."""
+    return (
+        Variable(name="anomaly", label="Anomaly", help="its id; without one the newest is shown"),
+        Variable(
+            name="id", label="", help="the id in use", query=_looked_up(audience, "anomaly_id"), hidden=True
+        ),
+        Variable(name="who", label="", help="its user", query=_looked_up(audience, "user_id"), hidden=True),
+        Variable(
+            name="where",
+            label="",
+            help="its merchant",
+            query=_looked_up(audience, "merchant_id"),
+            hidden=True,
+        ),
+    )
+
+
+def itself(audience: Audience) -> Query:
+    """What it is: one row."""
+    fields = (*(name for name in LISTED if name != "_time"), "status", "late", "rules")
+    columns = ("_time", *fields, "mode", "kind")
+    kept = ", ".join(f'"{name}"' for name in columns)
+    text = f"{points(audience.found, 'anomalies', fields)}{_ID}    |> keep(columns: [{kept}])\n"
+    return Query(
+        text=text, columns=("_time", "severity", "score", "type", "reason", "anomaly_id"), uid=audience.flux
+    )
+
+
+def word_of_it(audience: Audience, field: str) -> Query:
+    """One of its figures."""
+    text = f"""\
+{points(audience.found, "anomalies", ("anomaly_id", field))}{_ID}    |> keep(columns: ["{field}"])
+"""
+    return Query(text=text, columns=(field,), uid=audience.flux)
+
+
+def reasons(audience: Audience) -> Query:
+    """Why: its reasons with what was observed and what was expected."""
+    columns = (
+        "contribution", "sentence", "observed", "expected", "baseline_size", "baseline_level", "type", "code",
+    )  # fmt: skip
+    kept = ", ".join(f'"{name}"' for name in columns)
+    fields = ("anomaly_id", "place", *(name for name in columns if name != "code"))
+    text = f"""\
+{points(audience.found, "reasons", fields)}{_ID}    |> sort(columns: ["place"])
+    |> keep(columns: [{kept}])
+"""
+    return Query(text=text, columns=("contribution", "sentence", "type", "code"), uid=audience.flux)
+
+
+def hour(audience: Audience) -> Query:
+    """The user's transactions within an hour of it."""
+    fields = (
+        "amount", "currency", "status", "merchant_id", "channel", "country", "transaction_id", "itself",
+    )  # fmt: skip
+    kept = ", ".join(f'"{name}"' for name in ("_time", *fields))
+    text = f"""\
+{points(audience.found, "context", ("anomaly_id", *fields))}{_ID}    |> sort(columns: ["_time"], desc: true)
+    |> keep(columns: [{kept}])
+"""
+    return Query(text=text, columns=("_time", *fields), uid=audience.flux)
+
+
+def hour_drawn(audience: Audience) -> Query:
+    """The same as two series: the transaction itself, and the others."""
+    text = f"""\
+{points(audience.found, "context", ("anomaly_id", "amount", "itself"))}{_ID}    |> map(fn: (r) => ({{_time: r._time, amount: r.amount, which: if r.itself then "this one" else "the others"}}))
+    |> group(columns: ["which"])
+    |> sort(columns: ["_time"])
+"""
+    return Query(text=text, columns=("_time", "amount", "which"), uid=audience.flux)
+
+
+def history(audience: Audience) -> Query:
+    """The user's anomalies of the month before, and of the time shown."""
+    fields = tuple(name for name in LISTED if name != "_time")
+    since = f"date.sub(from: {START}, d: {DAYS_BACK}d)"
+    text = f"""\
+{imports("date")}
+{points(audience.found, "anomalies", fields, since, STOP)}    |> filter(fn: (r) => r.user_id == ${{who:json}})
+{listed(100)}"""
+    return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
+
+
+def same_place(audience: Audience) -> Query:
+    """What else was found at the merchant, or in the traffic, in the time shown."""
+    fields = tuple(name for name in LISTED if name != "_time")
+    text = f"""\
+{points(audience.found, "anomalies", fields)}    |> filter(fn: (r) => r.merchant_id == ${{where:json}} or r.kind == "series")
+{listed(100)}"""
+    return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
+
+
+def _looked_up(audience: Audience, field: str) -> Query:
+    fields = ("anomaly_id", field) if field != "anomaly_id" else ("anomaly_id",)
+    text = f"""\
+{points(audience.found, "anomalies", (*fields, "user_id"))}    |> filter(
+        fn: (r) => r.anomaly_id == ${{anomaly:json}} or ${{anomaly:json}} == "" and r.user_id != "",
+    )
+    |> sort(columns: ["_time"], desc: true)
+    |> limit(n: 1)
+    |> keep(columns: ["{field}"])
+    |> rename(columns: {{{field}: "_value"}})
+"""
+    return Query(text=text, columns=("_value",), uid=audience.flux)

@@ -1,0 +1,183 @@
+"""Questions about one user: from the anomalies and their surroundings, or from every transaction.
+
+Operators see the hours around anomalies, under the user's pseudonym.  Investigators see all transactions,
+which the tag `ub` finds among hundreds of millions (`docs/entities.md`).
+"""
+
+from grafana.audience import Audience
+from grafana.panels.query import Query
+from grafana.panels.variable import Variable
+from grafana.queries.flux import imports, points
+from grafana.queries.found import LISTED, listed
+
+_WHO = "    |> filter(fn: (r) => r.user_id == ${who:json})\n"
+_BY_USER = (
+    '"transactions"."autogen"."by_user" WHERE ub = \'$ub\' AND user_id =~ /^${who:regex}$/ AND $timeFilter'
+)
+
+
+def variables(audience: Audience) -> tuple[Variable, ...]:
+    """Return what names the user; without a name it is the one with the most anomalies."""
+    kind = "id" if audience.sees_transactions else "pseudonym"
+    named = (
+        Variable(name="user", label="User", help=f"the {kind}; without one, who has the most anomalies"),
+        Variable(name="who", label="", help="the user in use", query=_named(audience), hidden=True),
+    )
+    if not audience.sees_transactions:
+        return named
+    return (
+        *named,
+        Variable(name="ub", label="", help="where the rows lie", query=_bucket(audience), hidden=True),
+    )
+
+
+def amounts(audience: Audience) -> Query:
+    """Every amount at its time."""
+    text = f"SELECT amount FROM {_BY_USER}"
+    return Query(
+        text=text,
+        columns=("time", "amount"),
+        uid=audience.influxql,
+        language="influxql",
+        shape="time_series",
+        alias="payments",
+    )
+
+
+def usual_amounts(audience: Audience) -> Query:
+    """The band in which four of five amounts of each day lie."""
+    text = f"SELECT percentile(amount, 10) AS low, percentile(amount, 90) AS high FROM {_BY_USER} GROUP BY time(1d) fill(none)"
+    return Query(
+        text=text,
+        columns=("time", "low", "high"),
+        uid=audience.influxql,
+        language="influxql",
+        shape="time_series",
+        alias="$col",
+    )
+
+
+def frequency(audience: Audience) -> Query:
+    """Transactions in each interval."""
+    text = f"SELECT count(amount) FROM {_BY_USER} GROUP BY time($__interval) fill(0)"
+    return Query(
+        text=text,
+        columns=("time", "count"),
+        uid=audience.influxql,
+        language="influxql",
+        shape="time_series",
+        alias="transactions",
+    )
+
+
+def declined(audience: Audience) -> Query:
+    """Declined attempts in each interval; nothing where there were none at all."""
+    text = f"SELECT count(amount) FROM {_BY_USER} AND status = 'declined' GROUP BY time($__interval) fill(0)"
+    return Query(
+        text=text,
+        columns=("time", "count"),
+        uid=audience.influxql,
+        language="influxql",
+        shape="time_series",
+        alias="declined",
+    )
+
+
+def transactions(audience: Audience) -> Query:
+    """The transactions themselves."""
+    text = f"SELECT amount, currency, status, merchant_id, channel, country, transaction_id FROM {_BY_USER} ORDER BY time DESC LIMIT 1000"
+    columns = ("time", "amount", "currency", "status", "merchant_id", "channel", "country", "transaction_id")
+    return Query(text=text, columns=columns, uid=audience.influxql, language="influxql")
+
+
+def known_amounts(audience: Audience) -> Query:
+    """Amounts in the hours around anomalies, each once."""
+    text = f"""\
+{points(audience.found, "context", ("user_id", "amount", "transaction_id"))}{_WHO}    |> unique(column: "transaction_id")
+    |> keep(columns: ["_time", "amount"])
+    |> sort(columns: ["_time"])
+"""
+    return Query(text=text, columns=("_time", "amount"), uid=audience.flux)
+
+
+def known_transactions(audience: Audience) -> Query:
+    """The transactions in the hours around anomalies, each once."""
+    fields = ("amount", "currency", "status", "merchant_id", "channel", "country", "transaction_id")
+    kept = ", ".join(f'"{name}"' for name in ("_time", *fields))
+    text = f"""\
+{points(audience.found, "context", ("user_id", *fields))}{_WHO}    |> unique(column: "transaction_id")
+    |> sort(columns: ["_time"], desc: true)
+    |> keep(columns: [{kept}])
+"""
+    return Query(text=text, columns=("_time", *fields), uid=audience.flux)
+
+
+def expected_amounts(audience: Audience) -> Query:
+    """What was usual for the user when amounts were judged."""
+    text = f"""\
+{points(audience.found, "reasons", ("user_id", "type", "expected", "entity_kind"))}{_WHO}    |> filter(fn: (r) => r.type == "amount" and r.entity_kind == "user" and exists r.expected)
+    |> keep(columns: ["_time", "expected"])
+    |> sort(columns: ["_time"])
+"""
+    return Query(text=text, columns=("_time", "expected"), uid=audience.flux)
+
+
+def anomalous_amounts(audience: Audience) -> Query:
+    """Amounts of the user's anomalies, a series for each severity."""
+    text = f"""\
+{points(audience.found, "anomalies", ("user_id", "amount", "severity"))}{_WHO}    |> keep(columns: ["_time", "amount", "severity"])
+    |> group(columns: ["severity"])
+    |> sort(columns: ["_time"])
+"""
+    return Query(text=text, columns=("_time", "amount", "severity"), uid=audience.flux)
+
+
+def anomalies(audience: Audience) -> Query:
+    """The user's anomalies in the time shown."""
+    fields = tuple(name for name in LISTED if name != "_time")
+    text = f"{points(audience.found, 'anomalies', fields)}{_WHO}{listed(200)}"
+    return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
+
+
+def kinds_of_reasons(audience: Audience) -> Query:
+    """What was strange, how often, and the largest share it had in an anomaly."""
+    text = f"""\
+{points(audience.found, "reasons", ("user_id", "type", "contribution"))}{_WHO}    |> group(columns: ["type", "code"])
+    |> reduce(
+        fn: (r, accumulator) => ({{
+            count: accumulator.count + 1,
+            most: if r.contribution > accumulator.most then r.contribution else accumulator.most,
+        }}),
+        identity: {{count: 0, most: 0.0}},
+    )
+    |> group()
+    |> sort(columns: ["count", "most"], desc: true)
+"""
+    return Query(text=text, columns=("type", "code", "count", "most"), uid=audience.flux)
+
+
+def _named(audience: Audience) -> Query:
+    text = f"""\
+{imports("array")}
+named = array.from(rows: [{{user_id: ${{user:json}}, count: 1000000}}])
+most =
+{points(audience.found, "anomalies", ("user_id",))}    |> filter(fn: (r) => r.user_id != "")
+    |> group(columns: ["user_id"])
+    |> reduce(fn: (r, accumulator) => ({{count: accumulator.count + 1}}), identity: {{count: 0}})
+    |> group()
+union(tables: [named, most])
+    |> filter(fn: (r) => r.user_id != "")
+    |> sort(columns: ["count"], desc: true)
+    |> limit(n: 1)
+    |> keep(columns: ["user_id"])
+    |> rename(columns: {{user_id: "_value"}})
+"""
+    return Query(text=text, columns=("_value",), uid=audience.flux)
+
+
+def _bucket(audience: Audience) -> Query:
+    text = f"""\
+{imports("array", "contrib/qxip/hash", "strings")}
+array.from(rows: [{{_value: strings.substring(v: hash.sha256(v: ${{who:json}}), start: 0, end: 3)}}])
+"""
+    return Query(text=text, columns=("_value",), uid=audience.flux)

@@ -1,0 +1,99 @@
+"""A simulated week, taken through the real collector and detectors into a real InfluxDB.
+
+The clock is advanced by hand, so that arrivals and detections have the times that they would have live.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from collector.entities.service import EntityService
+from collector.metrics.service import MetricsService, MetricsSettings
+from collector.pipeline import CollectorService
+from collector.simulator.settings import SimulationSettings, rebased
+from collector.simulator.simulation import Simulation
+from collector.simulator.source import SimulatorSource
+from detectors.changes import note_changes
+from detectors.configuration import read_configuration
+from detectors.context import ContextService
+from detectors.detection import Detection
+from detectors.service import DetectorService
+from txwatch.health import HealthRecorder
+from txwatch.ledger import Ledger
+from txwatch.model import Quarantined, Rejected
+from txwatch.ports import Service
+from txwatch.pseudonym import Pseudonyms
+from txwatch.stores.influx.connection import Access
+from txwatch.stores.influx.layout import STORE_BUCKETS
+from txwatch.stores.influx.store import InfluxStore
+from txwatch.testing import ManualClock
+
+ROOT = Path(__file__).parents[2]
+PSEUDONYMS = Pseudonyms(b"p" * 32)
+RATES = {"EUR": 1.0}
+
+
+class Week(msgspec.Struct, frozen=True, kw_only=True):
+    """What was filled: half-open in event time, and the store as it is now."""
+
+    since: datetime
+    until: datetime
+    store: InfluxStore
+
+
+def fill(access: Access, folder: Path, *, users: int = 300, step: timedelta = timedelta(minutes=30)) -> Week:
+    """Fill the last seven days and what there is of today; `step` is how often everything takes its turn."""
+    until = datetime.now(UTC)
+    settings = rebased(SimulationSettings(seed=3, users=users, merchants=60), until, 7)
+    clock = ManualClock(settings.start)
+    store = InfluxStore(access, clock, pseudonym=PSEUDONYMS, buckets=STORE_BUCKETS)
+    ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", clock)
+    services = _services(store, ledger, settings, clock)
+    recorder = HealthRecorder(services, store, clock)
+    while clock.now() < until:
+        clock.advance(min(step, until - clock.now()))
+        _take_turns(services)
+        recorder()
+    store.quarantine(_rejections(until))
+    for service in services:
+        service.close()
+    recorder.write()
+    ledger.close()
+    return Week(since=settings.start, until=until, store=store)
+
+
+def _services(
+    store: InfluxStore, ledger: Ledger, settings: SimulationSettings, clock: ManualClock
+) -> list[Service]:
+    configuration = read_configuration(ROOT / "rules.yaml")
+    note_changes(store, {"rules": configuration.rulebook().version, "code": "0.1.0"}, clock.now())
+    source = SimulatorSource(Simulation(settings), {}, live=clock)
+    detection = Detection.fresh(configuration)
+    return [
+        CollectorService(source, store, store, ledger, clock, batch=5_000),
+        MetricsService(store, ledger, clock, MetricsSettings(rates=RATES)),
+        EntityService(store, ledger, rates=RATES),
+        DetectorService(store, ledger, detection, clock, at={}, batch=5_000),
+        ContextService(store, ledger),
+    ]
+
+
+def _take_turns(services: Sequence[Service]) -> None:
+    handled = 1
+    while handled:
+        handled = sum(service.step().handled for service in services)
+
+
+def _rejections(at: datetime) -> list[Quarantined]:
+    return [
+        Quarantined(
+            source="orders",
+            partition=0,
+            sequence=place,
+            received_at=at - timedelta(minutes=place),
+            rejected=Rejected(code=code, sentence="a message that did not become a transaction", raw=b"{}"),
+        )
+        for place, code in enumerate(["not_json", "missing_field", "not_json"])
+    ]

@@ -1,0 +1,85 @@
+"""What people need around an anomaly, in its buckets: measurements `reasons` and `context`.
+
+    reasons,code=user_amount,detector=..,mode=live anomaly_id="1f..",contribution=61.5,... <event time>
+    context,mode=live anomaly_id="1f..",transaction_id="t1",amount=12.5,... <event time of that transaction>
+
+A reason is one point, with what its anomaly is filtered by; codes are those of detectors and rules, so
+they are bounded.  Context is the user's hour before and after.  Below the millisecond stands a hash of what
+the point is about, so that different ones do not meet.
+
+Guarantee: written again, all of it is the same points.
+"""
+
+import zlib
+from collections.abc import Iterable
+
+import polars as pl
+
+from txwatch.model import Anomaly, Reason
+from txwatch.stores.influx.layout import LAP
+from txwatch.stores.influx.points import FieldValue, point, point_time
+
+REASONS = "reasons"
+CONTEXT = "context"
+CONTEXT_TEXTS = (
+    "user_id",
+    "transaction_id",
+    "merchant_id",
+    "currency",
+    "status",
+    "channel",
+    "country",
+    "card_id",
+)
+
+
+def reason_lines(anomaly: Anomaly) -> Iterable[str]:
+    """Yield a line for each reason of an anomaly, as it is given: raw, or with pseudonyms."""
+    for place, reason in enumerate(anomaly.reasons):
+        tags = {"code": reason.code, "detector": reason.detector, "mode": anomaly.mode.value}
+        time = point_time(anomaly.timestamp, _number(anomaly.anomaly_id))
+        yield point(REASONS, tags, _reason_fields(anomaly, reason, place), time)
+
+
+def context_lines(anomaly: Anomaly, rows: pl.DataFrame) -> Iterable[str]:
+    """Yield a line for each transaction (columns FEED) around an anomaly."""
+    for row in rows.iter_rows(named=True):
+        own = (row["source"], row["partition"], row["sequence"])
+        fields: dict[str, FieldValue] = {
+            "anomaly_id": anomaly.anomaly_id,
+            "amount": float(row["amount"]),
+            "itself": own == (anomaly.source, anomaly.partition, anomaly.sequence),
+            **{name: row[name] or "" for name in CONTEXT_TEXTS},
+        }
+        time = point_time(row["timestamp"], _number(anomaly.anomaly_id, *map(str, own)))
+        yield point(CONTEXT, {"mode": anomaly.mode.value}, fields, time)
+
+
+def _reason_fields(anomaly: Anomaly, reason: Reason, place: int) -> dict[str, FieldValue]:
+    return {
+        "anomaly_id": anomaly.anomaly_id,
+        "place": place,
+        "sentence": reason.sentence,
+        "type": reason.type.value,
+        "entity_kind": reason.entity_kind,
+        "contribution": float(reason.contribution),
+        "observed": _number_or_none(reason.observed),
+        "expected": _number_or_none(reason.expected),
+        "baseline_size": reason.baseline_size,
+        "baseline_level": reason.baseline_level or "none",
+        "severity": anomaly.severity.word,
+        "score": anomaly.score,
+        "channel": anomaly.channel or "",
+        "country": anomaly.country or "",
+        "merchant_id": anomaly.merchant_id or "",
+        "user_id": anomaly.user_id or "",
+        "transaction_id": anomaly.transaction_id or "",
+    }
+
+
+def _number_or_none(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _number(*parts: str) -> int:
+    return zlib.crc32("\0".join(parts).encode()) % LAP
