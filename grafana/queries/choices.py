@@ -39,7 +39,7 @@ def _values(audience: Audience, field: str) -> Query:
 from(bucket: "{audience.found}")
     |> range(start: v.timeRangeStart, stop: v.timeRangeStop)
     |> filter(fn: (r) => r._measurement == "anomalies" and r._field == "{field}")
-    |> filter(fn: (r) => r._value != "")
+    |> filter(fn: (r) => r._value != "-")
     |> group()
     |> distinct()
     |> sort()

@@ -125,7 +125,7 @@ def top(audience: Audience, field: str, most: int = 10) -> Query:
     """The values of a field that the most anomalies have."""
     text = f"""\
 {imports("strings")}
-{anomalies(audience.found, (field,))}    |> filter(fn: (r) => r.{field} != "")
+{anomalies(audience.found, (field,))}    |> filter(fn: (r) => r.{field} != "-")
 {worst_first(field, most)}"""
     return Query(text=text, columns=(field, "count", "worst"), uid=audience.flux)
 

@@ -70,12 +70,12 @@ def _named(audience: Audience) -> Query:
 {imports("array")}
 named = array.from(rows: [{{merchant_id: ${{merchant:json}}, count: 1000000}}])
 most =
-{points(audience.found, "anomalies", ("merchant_id",))}    |> filter(fn: (r) => r.merchant_id != "")
+{points(audience.found, "anomalies", ("merchant_id",))}    |> filter(fn: (r) => r.merchant_id != "-")
     |> group(columns: ["merchant_id"])
     |> reduce(fn: (r, accumulator) => ({{count: accumulator.count + 1}}), identity: {{count: 0}})
     |> group()
 union(tables: [named, most])
-    |> filter(fn: (r) => r.merchant_id != "")
+    |> filter(fn: (r) => r.merchant_id != "-")
     |> sort(columns: ["count"], desc: true)
     |> limit(n: 1)
     |> keep(columns: ["merchant_id"])

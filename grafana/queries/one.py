@@ -108,7 +108,7 @@ def _looked_up(audience: Audience, field: str) -> Query:
     fields = ("anomaly_id", field) if field != "anomaly_id" else ("anomaly_id",)
     text = f"""\
 {points(audience.found, "anomalies", (*fields, "user_id"))}    |> filter(
-        fn: (r) => r.anomaly_id == ${{anomaly:json}} or ${{anomaly:json}} == "" and r.user_id != "",
+        fn: (r) => r.anomaly_id == ${{anomaly:json}} or ${{anomaly:json}} == "" and r.user_id != "-",
     )
     |> sort(columns: ["_time"], desc: true)
     |> limit(n: 1)

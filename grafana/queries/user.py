@@ -161,12 +161,12 @@ def _named(audience: Audience) -> Query:
 {imports("array")}
 named = array.from(rows: [{{user_id: ${{user:json}}, count: 1000000}}])
 most =
-{points(audience.found, "anomalies", ("user_id",))}    |> filter(fn: (r) => r.user_id != "")
+{points(audience.found, "anomalies", ("user_id",))}    |> filter(fn: (r) => r.user_id != "-")
     |> group(columns: ["user_id"])
     |> reduce(fn: (r, accumulator) => ({{count: accumulator.count + 1}}), identity: {{count: 0}})
     |> group()
 union(tables: [named, most])
-    |> filter(fn: (r) => r.user_id != "")
+    |> filter(fn: (r) => r.user_id != "-")
     |> sort(columns: ["count"], desc: true)
     |> limit(n: 1)
     |> keep(columns: ["user_id"])

@@ -15,7 +15,7 @@ from txwatch.model import Anomaly, Reason
 from txwatch.ports import AnomalyQuery
 from txwatch.stores.influx.conditions import between, equal, holds, where
 from txwatch.stores.influx.connection import Connection
-from txwatch.stores.influx.layout import ANOMALIES, CASES
+from txwatch.stores.influx.layout import ANOMALIES, CASES, NOTHING
 from txwatch.stores.influx.points import FieldValue, lap, point, point_time
 from txwatch.stores.influx.surroundings import context_lines, reason_lines
 
@@ -100,10 +100,6 @@ def _masked(rows: pl.DataFrame, pseudonym: Pseudonym) -> pl.DataFrame:
 
 
 def _fields(anomaly: Anomaly) -> dict[str, FieldValue]:
-    """Return the fields; nothing is left out rather than written as an empty text.
-
-    Flux moves texts to wrong points where empty ones stand between equal ones (seen in 2.7.12).
-    """
     return {
         "anomaly_id": anomaly.anomaly_id,
         "severity": anomaly.severity.word,
@@ -114,16 +110,16 @@ def _fields(anomaly: Anomaly) -> dict[str, FieldValue]:
         "rules": _words(anomaly.rules),
         "entity_kind": anomaly.entity_kind,
         "entity_id": anomaly.entity_id,
-        "transaction_id": anomaly.transaction_id or None,
-        "user_id": anomaly.user_id or None,
-        "merchant_id": anomaly.merchant_id or None,
+        "transaction_id": anomaly.transaction_id or NOTHING,
+        "user_id": anomaly.user_id or NOTHING,
+        "merchant_id": anomaly.merchant_id or NOTHING,
         "amount": anomaly.amount,
-        "currency": anomaly.currency or None,
-        "status": anomaly.status.value if anomaly.status else None,
-        "channel": anomaly.channel or None,
-        "country": anomaly.country or None,
-        "series": anomaly.series or None,
-        "reason": anomaly.reasons[0].sentence if anomaly.reasons else None,
+        "currency": anomaly.currency or NOTHING,
+        "status": anomaly.status.value if anomaly.status else NOTHING,
+        "channel": anomaly.channel or NOTHING,
+        "country": anomaly.country or NOTHING,
+        "series": anomaly.series or NOTHING,
+        "reason": anomaly.reasons[0].sentence if anomaly.reasons else NOTHING,
         "late": anomaly.late,
         "detected_at": point_time(anomaly.detected_at, 0),
         "record": _record(anomaly),

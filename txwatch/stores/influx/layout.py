@@ -33,6 +33,13 @@ STORE_BUCKETS = (TRANSACTIONS, FEED, METRICS, CASES, QUARANTINE)
 USER_BUCKETS = 64
 """Into how many the tag `ub` spreads users: one user's rows are found without reading everybody's."""
 
+NOTHING = "-"
+"""What stands in a text field where there is nothing to say.
+
+Not an empty text: where such stand between equal ones, Flux hands out texts with the wrong points (InfluxDB
+2.7.12, seen; InfluxQL does not).
+"""
+
 ENTITY_DIGITS = 3
 """How many hexadecimal digits of an id's SHA-256 are its entity bucket (tags `ub` of `by_user` and `mb`).
 

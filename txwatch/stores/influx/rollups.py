@@ -143,7 +143,7 @@ hour = (measurement, start) =>
         |> range(start: start, stop: date.add(d: %(span)s, to: start))
         |> filter(fn: (r) => r._measurement == measurement)
 
-named = (text) => if exists text and text != "" then text else "unknown"
+named = (text) => if exists text and text != "-" then text else "unknown"
 
 counted = (start) =>
     union(

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from txwatch.model import Anomaly, Reason
-from txwatch.stores.influx.layout import LAP
+from txwatch.stores.influx.layout import LAP, NOTHING
 from txwatch.stores.influx.points import FieldValue, point, point_time
 
 REASONS = "reasons"
@@ -49,7 +49,7 @@ def context_lines(anomaly: Anomaly, rows: pl.DataFrame) -> Iterable[str]:
             "anomaly_id": anomaly.anomaly_id,
             "amount": float(row["amount"]),
             "itself": own == (anomaly.source, anomaly.partition, anomaly.sequence),
-            **{name: row[name] or "" for name in CONTEXT_TEXTS},
+            **{name: row[name] or NOTHING for name in CONTEXT_TEXTS},
         }
         time = point_time(row["timestamp"], _number(anomaly.anomaly_id, *map(str, own)))
         yield point(CONTEXT, {"mode": anomaly.mode.value}, fields, time)
@@ -69,11 +69,11 @@ def _reason_fields(anomaly: Anomaly, reason: Reason, place: int) -> dict[str, Fi
         "baseline_level": reason.baseline_level or "none",
         "severity": anomaly.severity.word,
         "score": anomaly.score,
-        "channel": anomaly.channel or "",
-        "country": anomaly.country or "",
-        "merchant_id": anomaly.merchant_id or "",
-        "user_id": anomaly.user_id or "",
-        "transaction_id": anomaly.transaction_id or "",
+        "channel": anomaly.channel or NOTHING,
+        "country": anomaly.country or NOTHING,
+        "merchant_id": anomaly.merchant_id or NOTHING,
+        "user_id": anomaly.user_id or NOTHING,
+        "transaction_id": anomaly.transaction_id or NOTHING,
     }
 
 
