@@ -28,11 +28,13 @@ def open_kafka(
     """Join the consumer group that an address names.
 
     `keep` is how long the store keeps transactions, `forget` tells it that others may write partitions.
-    Raises UsageError or ConfigurationError for what cannot be; Kafka itself is waited for.
+    Raises UsageError or ConfigurationError for what cannot be.  Kafka itself and its topics are waited for,
+    but not with `until_end`: then what is missing is an InputError.
     """
     address = parse_address(text)
     settings = kafka_settings(address, environment)
     with needing_kafka():
+        from collector.kafka.probe import make_sure  # noqa: PLC0415 - the library is optional
         from collector.kafka.source import KafkaSource, Reading  # noqa: PLC0415 - the library is optional
 
         reading = Reading(
@@ -43,6 +45,8 @@ def open_kafka(
             epoch=settings.epoch,
             until_end=until_end,
         )
+        if until_end:
+            make_sure(address, reading.client)
         return KafkaSource(reading, Decoder(schema), now, forget=forget, dead_letters=dead_letters)
 
 

@@ -1,5 +1,6 @@
 """Topics as a source of transactions: messages in, columns with identities out, offsets back."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from txwatch.ports import Figure, QuarantineStore
 ASSIGNED_WITHIN = 30.0
 """Seconds until a run to the end gives up waiting for its first partition."""
 
+CLOSED_WITHIN = 5.0
 GLANCE_SECONDS = 0.2
 
 
@@ -135,11 +137,17 @@ class KafkaSource:
         return self._trouble.sentence(lasting=not self._membership.assigned)
 
     def close(self) -> None:
-        """Commit what is stored and leave the group, so that others take over at once."""
+        """Commit what is stored and leave the group, so that others take over at once.
+
+        The library would wait for a Kafka that is away for as long as it takes; we do not: the group
+        notices by itself, and what was not committed comes again and is known.
+        """
         if self._closed:
             return
         self._closed = True
-        self._consumer.close()
+        leaving = threading.Thread(target=self._consumer.close, name="leave Kafka", daemon=True)
+        leaving.start()
+        leaving.join(CLOSED_WITHIN)
 
     def _read(self, limit: int, wait: float) -> Collected:
         messages = self._intake.take(limit, wait)
