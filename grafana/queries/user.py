@@ -166,7 +166,7 @@ most =
     |> reduce(fn: (r, accumulator) => ({{count: accumulator.count + 1}}), identity: {{count: 0}})
     |> group()
 union(tables: [named, most])
-    |> filter(fn: (r) => r.user_id != "-")
+    |> filter(fn: (r) => r.user_id != "")
     |> sort(columns: ["count"], desc: true)
     |> limit(n: 1)
     |> keep(columns: ["user_id"])
