@@ -6,8 +6,10 @@ import struct
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from cached_build import ServerUnavailableError, needs
+from kafka_security import SecureListener
 from launchers import ChildProcess, Container, Launcher, engine_with, free_ports
 from registry_builds import KAFKA_VERSION, kafka_jars
 from running_server import RunningServer
@@ -20,11 +22,21 @@ METADATA_REQUEST = struct.pack(">hhihi", 3, 0, 1, -1, 0)
 
 
 class KafkaServer(RunningServer):
-    """Kafka; `address` is what clients call `bootstrap.servers`."""
+    """Kafka; `address` is what clients call `bootstrap.servers`, `secure_address` that of `authority`."""
 
-    def __init__(self, launcher: Launcher, port: int) -> None:
-        super().__init__("Kafka", launcher, lambda: knows_a_broker(port))
-        self.address = f"127.0.0.1:{port}"
+    def __init__(self, launcher: Launcher, ports: "Ports", secure: SecureListener) -> None:
+        super().__init__("Kafka", launcher, lambda: knows_a_broker(ports.plain))
+        self.address = f"127.0.0.1:{ports.plain}"
+        self.secure_address = f"127.0.0.1:{ports.secure}"
+        self.authority = secure.authority
+
+
+class Ports(NamedTuple):
+    """Where its listeners listen."""
+
+    plain: int
+    secure: int
+    controller: int
 
 
 def start_kafka(folder: Path, properties: Mapping[str, str] | None = None) -> KafkaServer:
@@ -32,13 +44,14 @@ def start_kafka(folder: Path, properties: Mapping[str, str] | None = None) -> Ka
 
     Raises ServerUnavailableError where it cannot be had.
     """
-    port, controller_port = free_ports(2)
+    ports, secure = Ports(*free_ports(3)), SecureListener(folder / "authority")
+    settings = {**_settings(ports), **secure.properties(), **(properties or {})}
     engine = engine_with(IMAGE)
     if engine:
-        launcher = _container(engine, folder, port, controller_port, properties or {})
+        launcher = _container(engine, folder, ports, settings)
     else:
-        launcher = _child_process(folder, port, controller_port, properties or {})
-    server = KafkaServer(launcher, port)
+        launcher = _child_process(folder, ports, settings)
+    server = KafkaServer(launcher, ports, secure)
     server.start()
     return server
 
@@ -61,42 +74,41 @@ def knows_a_broker(port: int) -> bool:
     return len(answer) == 12 and struct.unpack(">iii", answer)[2] > 0
 
 
-def _child_process(folder: Path, port: int, controller_port: int, properties: Mapping[str, str]) -> Launcher:
+def _child_process(folder: Path, ports: Ports, settings: Mapping[str, str]) -> Launcher:
     needs("java")
     classes = f"{kafka_jars()}/*"
-    listen = {
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "log.dirs": str(folder / "data"),
-    }
+    listen = {"listeners": _listeners(ports, "127.0.0.1"), "log.dirs": str(folder / "data")}
     config = folder / "server.properties"
-    _write(config, {**_settings(port, controller_port), **listen, **properties})
+    _write(config, {**listen, **settings})
     _format(classes, config)
     command = ["java", MEMORY, "-cp", classes, "kafka.Kafka", str(config)]
     return ChildProcess(command, folder / "kafka.log")
 
 
-def _container(
-    engine: str, folder: Path, port: int, controller_port: int, properties: Mapping[str, str]
-) -> Launcher:
-    listen = {
-        "listeners": f"PLAINTEXT://0.0.0.0:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "log.dirs": "/tmp/kafka-data",
-    }
+def _container(engine: str, folder: Path, ports: Ports, settings: Mapping[str, str]) -> Launcher:
+    listen = {"listeners": _listeners(ports, "0.0.0.0"), "log.dirs": "/tmp/kafka-data"}
     mounted = folder / "config"
     mounted.mkdir()
-    _write(mounted / "server.properties", {**_settings(port, controller_port), **listen, **properties})
-    publish = ["--publish", f"127.0.0.1:{port}:{port}", "--volume", f"{mounted}:/mnt/shared/config:ro"]
+    _write(mounted / "server.properties", {**listen, **settings})
+    publish = ["--volume", f"{mounted}:/mnt/shared/config:ro"]
+    for port in (ports.plain, ports.secure):
+        publish += ["--publish", f"127.0.0.1:{port}:{port}"]
     environment = ["--env", f"CLUSTER_ID={CLUSTER_ID}", "--env", f"KAFKA_HEAP_OPTS={MEMORY}"]
     return Container(engine, IMAGE, [*publish, *environment], [], folder / "kafka.log")
 
 
-def _settings(port: int, controller_port: int) -> dict[str, str]:
+def _listeners(ports: Ports, host: str) -> str:
+    ours = f"PLAINTEXT://{host}:{ports.plain},SECURE://{host}:{ports.secure}"
+    return f"{ours},CONTROLLER://127.0.0.1:{ports.controller}"
+
+
+def _settings(ports: Ports) -> dict[str, str]:
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
-        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "controller.quorum.voters": f"1@127.0.0.1:{ports.controller}",
         "controller.listener.names": "CONTROLLER",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{ports.plain},SECURE://127.0.0.1:{ports.secure}",
         "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "4",
         "transaction.state.log.replication.factor": "1",
