@@ -8,6 +8,9 @@ from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, course, number, table
 from grafana.queries import one
 
+HIDDEN = ("severity", "score", "reason", "entity_kind", "entity_id", "late", "rules", "mode", "kind")
+"""What other panels show, or the anomaly's own page does not need."""
+
 
 def anomaly(audience: Audience) -> Page:
     """Return the page that lists of anomalies link to."""
@@ -33,7 +36,7 @@ def _severity(audience: Audience) -> Panel:
         one.word_of_it(audience, "severity"),
         fields="/severity/",
         overrides=[override("severity", {"mappings": [severity_mapping()]})],
-        width=4,
+        width=3,
         height=5,
     )
 
@@ -44,31 +47,32 @@ def _score(audience: Audience) -> Panel:
         "0 to 100, higher is stranger; 50 is even odds.",
         one.word_of_it(audience, "score"),
         decimals=1,
-        width=4,
+        start="text",
+        width=3,
         height=5,
     )
 
 
 def _itself(audience: Audience) -> Panel:
     columns = (
-        Column(name="_time", title="Time", unit="dateTimeAsLocal", width=160),
+        Column(name="_time", title="Time", unit="dateTimeAsIso", width=165),
         Column(name="type", title="Type", width=90),
         Column(name="amount", title="Amount", decimals=2, width=90),
         Column(name="currency", title="Currency", width=80),
         Column(name="status", title="Status", width=90),
-        Column(name="user_id", title="User", link=TO_USER),
-        Column(name="merchant_id", title="Merchant", link=TO_MERCHANT),
-        Column(name="channel", title="Channel"),
-        Column(name="country", title="Country"),
-        Column(name="transaction_id", title="Transaction"),
-        Column(name="anomaly_id", title="Anomaly"),
+        Column(name="user_id", title="User", link=TO_USER, width=190),
+        Column(name="merchant_id", title="Merchant", link=TO_MERCHANT, width=100),
+        Column(name="channel", title="Channel", width=100),
+        Column(name="country", title="Country", width=80),
+        Column(name="transaction_id", title="Transaction", width=130),
+        *(Column(name=name, hidden=True) for name in HIDDEN),
     )
     return table(
         "The transaction",
         "What was paid, by whom, where. Links lead to the history of the user and of the merchant.",
         one.itself(audience),
         columns,
-        width=16,
+        width=18,
         height=5,
     )
 
@@ -122,15 +126,15 @@ def _hour(audience: Audience) -> Panel:
 
 def _hour_rows(audience: Audience) -> Panel:
     columns = (
-        Column(name="_time", title="Time", unit="dateTimeAsLocal", width=160),
+        Column(name="_time", title="Time", unit="dateTimeAsIso", width=165),
         Column(name="amount", title="Amount", decimals=2, width=90),
         Column(name="currency", title="Currency", width=80),
         Column(name="status", title="Status", width=90),
-        Column(name="merchant_id", title="Merchant", link=TO_MERCHANT),
-        Column(name="channel", title="Channel"),
-        Column(name="country", title="Country"),
+        Column(name="merchant_id", title="Merchant", link=TO_MERCHANT, width=90),
+        Column(name="channel", title="Channel", width=95),
+        Column(name="country", title="Country", width=75),
         Column(name="transaction_id", title="Transaction"),
-        Column(name="itself", title="This one", width=80),
+        Column(name="itself", title="This one", width=75),
     )
     return table(
         "Transactions within an hour",

@@ -87,7 +87,7 @@ def _weekdays(audience: Audience) -> Panel:
 def _scores_over_time(audience: Audience) -> Panel:
     return density(
         "Scores over time",
-        "The darker, the more anomalies with such a score. Healthy: an even band that thins out upwards.",
+        "The brighter, the more anomalies with such a score. Healthy: an even band that thins out upwards.",
         spread.scores_over_time(audience),
         width=8,
         height=9,

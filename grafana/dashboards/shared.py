@@ -8,21 +8,22 @@ from grafana.panels.panel import Panel, table
 from grafana.panels.query import Query
 from grafana.queries import found
 
+HIDDEN = ("anomaly_id", "channel", "entity_kind", "entity_id", "from", "to")
+"""What links and searches need of a row."""
+
 ANOMALY_COLUMNS = (
-    Column(name="_time", title="Time", unit="dateTimeAsLocal", width=160),
+    Column(name="_time", title="Time", unit="dateTimeAsIso", width=165),
     Column(name="severity", title="Severity", severity=True, width=80),
     Column(name="score", title="Score", decimals=1, width=70),
     Column(name="type", title="Type", width=90),
     Column(name="reason", title="Reason", link=TO_ANOMALY),
     Column(name="amount", title="Amount", decimals=2, width=90),
-    Column(name="currency", title="Currency", width=80),
+    Column(name="currency", title="Currency", width=75),
     Column(name="user_id", title="User", link=TO_USER, width=190),
     Column(name="merchant_id", title="Merchant", link=TO_MERCHANT, width=90),
-    Column(name="channel", title="Channel", width=95),
     Column(name="country", title="Country", width=75),
     Column(name="transaction_id", title="Transaction", width=120),
-    Column(name="anomaly_id", title="Anomaly", link=TO_ANOMALY, width=150),
-    *(Column(name=name, hidden=True) for name in ("entity_kind", "entity_id", "from", "to")),
+    *(Column(name=name, hidden=True) for name in HIDDEN),
 )
 
 

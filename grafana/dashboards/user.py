@@ -45,7 +45,7 @@ def _everything(audience: Audience) -> tuple[Row, ...]:
         asked.amounts(audience),
         asked.usual_amounts(audience),
         asked.anomalous_amounts(audience),
-        overrides=[override("payments", POINTS), _dashed("low"), _dashed("high"), *_anomalies_drawn()],
+        overrides=[override("payments", POINTS), _dashed("p10"), _dashed("p90"), *_anomalies_drawn()],
         width=24,
         height=10,
     )
@@ -65,7 +65,7 @@ def _everything(audience: Audience) -> tuple[Row, ...]:
         interval="1h",
         overrides=[override("declined", {"color": {"mode": "fixed", "fixedColor": ACT}})],
     )
-    places = _places(asked.transactions(audience), "time")
+    places = _places(asked.transactions(audience), "Time")
     return (
         Row(title="Amounts", panels=(amounts,)),
         Row(title="How often and where", panels=(frequency, declined, places)),
@@ -95,7 +95,7 @@ def _around_anomalies(audience: Audience) -> tuple[Row, ...]:
 
 def _places(query: Query, time: str) -> Panel:
     columns = (
-        Column(name=time, title="Time", unit="dateTimeAsLocal", width=160),
+        Column(name=time, title="Time", unit="dateTimeAsIso", width=165),
         Column(name="amount", title="Amount", decimals=2, width=100),
         Column(name="currency", title="Currency", width=80),
         Column(name="status", title="Status", width=100),

@@ -67,6 +67,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
             "custom.width": self.width,
             "custom.displayMode": self.cell,
             "custom.hidden": self.hidden or None,
+            "color": {"mode": "fixed", "fixedColor": "blue"} if self.cell and "gauge" in self.cell else None,
             "links": [self.link.json()] if self.link else None,
             "max": self.most,
             "min": 0 if self.most is not None else None,

@@ -8,7 +8,8 @@ import msgspec
 from grafana.panels.look import CALM, Column, Json, Link, arranged, thresholds
 from grafana.panels.query import Query
 
-NOTHING = "nothing matches these filters"
+NOTHING = "nothing in the time shown with these filters"
+MIXED = {"type": "datasource", "uid": "-- Mixed --"}
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,12 +44,17 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
             "targets": [query.json(_ref(place)) for place, query in enumerate(self.queries)],
         }
         if self.queries:
-            made["datasource"] = self.queries[0].source
+            made["datasource"] = self._source()
         if self.interval:
             made["interval"] = self.interval
         if self.rows:
             made["maxDataPoints"] = self.rows
         return made
+
+    def _source(self) -> Json:
+        """Return the data source of all queries, or the one that stands for several."""
+        one = len({query.uid for query in self.queries}) == 1
+        return self.queries[0].source if one else MIXED
 
 
 def number(
@@ -62,6 +68,7 @@ def number(
     fields: str = "",
     links: Sequence[Link] = (),
     decimals: int | None = None,
+    start: str = CALM,
     order: Sequence[str] = (),
     **place: Any,
 ) -> Panel:
@@ -69,7 +76,7 @@ def number(
     defaults: Json = {
         "unit": unit,
         "noValue": "-",
-        "thresholds": thresholds(*steps),
+        "thresholds": thresholds(*steps, start=start),
         "color": {"mode": "thresholds"},
         "links": [link.json() for link in links],
     }
@@ -114,7 +121,6 @@ def course(
         "color": {"mode": "palette-classic"},
         "thresholds": thresholds(*steps),
         "links": [link.json() for link in links],
-        "noValue": NOTHING,
     }
     if not log:
         defaults["min"] = 0
@@ -144,7 +150,7 @@ def table(
     """Return a panel of rows; `columns` in their order, all of them in the query's answer."""
     defaults: Json = {
         "custom": {"align": "auto", "displayMode": "auto", "filterable": False},
-        "noValue": "",
+        "noValue": NOTHING,
         "color": {"mode": "fixed", "fixedColor": "text"},
         "thresholds": thresholds(),
     }
@@ -202,7 +208,7 @@ def bars(
 
 
 def density(title: str, help: str, query: Query, **place: Any) -> Panel:  # noqa: A002 - the word of the page
-    """Return a heat map of values over time: the darker, the more."""
+    """Return a heat map of values over time: the brighter, the more."""
     options = {
         "calculate": True,
         "calculation": {"yBuckets": {"mode": "count", "value": "10"}},

@@ -38,7 +38,8 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
         return {**shared, **(self._chosen() if self.values else self._typed())}
 
     def _asked(self, query: Query) -> Json:
-        choice: Json = {"multi": False, "includeAll": False} if self.hidden else _ANY
+        single = self.hidden or not self.several
+        first = {"text": self.default, "value": self.default, "selected": True} if self.default else {}
         return {
             "type": "query",
             "datasource": query.source,
@@ -48,8 +49,8 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
             "sort": 0 if self.hidden else 1,
             "regex": "",
             "options": [],
-            "current": {} if self.hidden else _ALL,
-            **choice,
+            "current": first if single else _ALL,
+            **(_ONE if single else _ANY),
         }
 
     def _chosen(self) -> Json:
@@ -70,6 +71,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
         return {"type": "textbox", "query": self.default, "current": value, "options": [value]}
 
 
+_ONE: Json = {"multi": False, "includeAll": False}
 _ANY: Json = {"multi": True, "includeAll": True, "allValue": WHATEVER}
 _ALL: Json = {"text": ["All"], "value": [EVERYTHING], "selected": True}
 

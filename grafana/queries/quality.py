@@ -66,7 +66,14 @@ import "influxdata/influxdb/schema"
 schema.tagValues(bucket: "metrics", tag: "series", predicate: (r) => r._measurement == "series", start: v.timeRangeStart, stop: v.timeRangeStop)
 """
     query = Query(text=text, columns=("_value",), uid=audience.flux)
-    return Variable(name="series", label="Series", help="traffic that is watched", query=query, several=False)
+    return Variable(
+        name="series",
+        label="Series",
+        help="traffic that is watched",
+        query=query,
+        default="count/all",
+        several=False,
+    )
 
 
 def series(audience: Audience) -> Query:

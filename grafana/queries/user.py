@@ -46,10 +46,10 @@ def amounts(audience: Audience) -> Query:
 
 def usual_amounts(audience: Audience) -> Query:
     """The band in which four of five amounts of each day lie."""
-    text = f"SELECT percentile(amount, 10) AS low, percentile(amount, 90) AS high FROM {_BY_USER} GROUP BY time(1d) fill(none)"
+    text = f"SELECT percentile(amount, 10) AS p10, percentile(amount, 90) AS p90 FROM {_BY_USER} GROUP BY time(1d) fill(none)"
     return Query(
         text=text,
-        columns=("time", "low", "high"),
+        columns=("time", "p10", "p90"),
         uid=audience.influxql,
         language="influxql",
         shape="time_series",

@@ -5,6 +5,7 @@ The clock is advanced by hand, so that arrivals and detections have the times th
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from collector.pipeline import CollectorService
 from collector.simulator.settings import SimulationSettings, rebased
 from collector.simulator.simulation import Simulation
 from collector.simulator.source import SimulatorSource
+from collector.source import Collected, Source
 from detectors.changes import note_changes
 from detectors.configuration import read_configuration
 from detectors.context import ContextService
@@ -23,7 +25,7 @@ from detectors.service import DetectorService
 from txwatch.health import HealthRecorder
 from txwatch.ledger import Ledger
 from txwatch.model import Quarantined, Rejected
-from txwatch.ports import Service
+from txwatch.ports import Clock, Service
 from txwatch.pseudonym import Pseudonyms
 from txwatch.stores.influx.connection import Access
 from txwatch.stores.influx.layout import STORE_BUCKETS
@@ -43,8 +45,18 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
     store: InfluxStore
 
 
-def fill(access: Access, folder: Path, *, users: int = 300, step: timedelta = timedelta(minutes=30)) -> Week:
-    """Fill the last seven days and what there is of today; `step` is how often everything takes its turn."""
+def fill(
+    access: Access,
+    folder: Path,
+    *,
+    users: int = 150,
+    step: timedelta = timedelta(hours=2),
+    live: timedelta = timedelta(0),
+) -> Week:
+    """Fill the last seven days and what there is of today.
+
+    Everything takes its turn every `step`; every two seconds in the last `live` of it.
+    """
     until = datetime.now(UTC)
     settings = rebased(SimulationSettings(seed=3, users=users, merchants=60), until, 7)
     clock = ManualClock(settings.start)
@@ -53,10 +65,10 @@ def fill(access: Access, folder: Path, *, users: int = 300, step: timedelta = ti
     services = _services(store, ledger, settings, clock)
     recorder = HealthRecorder(services, store, clock)
     while clock.now() < until:
-        clock.advance(min(step, until - clock.now()))
+        turn = step if clock.now() < until - live else timedelta(seconds=2)
+        clock.advance(min(turn, until - clock.now()))
         _take_turns(services)
         recorder()
-    store.quarantine(_rejections(until))
     for service in services:
         service.close()
     recorder.write()
@@ -72,7 +84,7 @@ def _services(
     source = SimulatorSource(Simulation(settings), {}, live=clock)
     detection = Detection.fresh(configuration)
     return [
-        CollectorService(source, store, store, ledger, clock, batch=5_000),
+        CollectorService(WithFaults(source, clock), store, store, ledger, clock, batch=5_000),
         MetricsService(store, ledger, clock, MetricsSettings(rates=RATES)),
         EntityService(store, ledger, rates=RATES),
         DetectorService(store, ledger, detection, clock, at={}, batch=5_000),
@@ -86,14 +98,25 @@ def _take_turns(services: Sequence[Service]) -> None:
         handled = sum(service.step().handled for service in services)
 
 
-def _rejections(at: datetime) -> list[Quarantined]:
-    return [
-        Quarantined(
-            source="orders",
-            partition=0,
-            sequence=place,
-            received_at=at - timedelta(minutes=place),
-            rejected=Rejected(code=code, sentence="a message that did not become a transaction", raw=b"{}"),
+class WithFaults:
+    """A source with a message that is no transaction now and then."""
+
+    def __init__(self, source: Source, clock: Clock) -> None:
+        self._source, self._clock = source, clock
+        self._codes = cycle(["not_json", "missing_field", "not_json"])
+        self._faults = 0
+        self.commit, self.close = source.commit, source.close
+
+    def read(self, limit: int) -> Collected:
+        """Return what the source gives, with a fault after about every hundred rows."""
+        given = self._source.read(limit)
+        faults = [self._fault() for _ in range(given.rows.height // 100)]
+        return msgspec.structs.replace(given, rejected=tuple(faults))
+
+    def _fault(self) -> Quarantined:
+        self._faults += 1
+        rejected = Rejected(code=next(self._codes), sentence="no transaction", raw=b"{}")
+        now = self._clock.now()
+        return Quarantined(
+            source="faults", partition=0, sequence=self._faults, received_at=now, rejected=rejected
         )
-        for place, code in enumerate(["not_json", "missing_field", "not_json"])
-    ]
