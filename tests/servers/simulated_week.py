@@ -52,17 +52,20 @@ def fill(
     users: int = 150,
     step: timedelta = timedelta(hours=2),
     live: timedelta = timedelta(0),
+    until: datetime | None = None,
+    window_seconds: int | None = None,
 ) -> Week:
-    """Fill the last seven days and what there is of today.
+    """Fill the seven days before that of `until` (now, if not given), and what there is of its own.
 
-    Everything takes its turn every `step`; every two seconds in the last `live` of it.
+    Everything takes its turn every `step`, and every two seconds in the last `live` of it; `window_seconds`
+    is the length of the windows of the series that detectors watch.
     """
-    until = datetime.now(UTC)
+    until = until or datetime.now(UTC)
     settings = rebased(SimulationSettings(seed=3, users=users, merchants=60), until, 7)
     clock = ManualClock(settings.start)
     store = InfluxStore(access, clock, pseudonym=PSEUDONYMS, buckets=STORE_BUCKETS)
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", clock)
-    services = _services(store, ledger, settings, clock)
+    services = _services(store, ledger, settings, clock, window_seconds)
     recorder = HealthRecorder(services, store, clock)
     while clock.now() < until:
         turn = step if clock.now() < until - live else timedelta(seconds=2)
@@ -77,9 +80,13 @@ def fill(
 
 
 def _services(
-    store: InfluxStore, ledger: Ledger, settings: SimulationSettings, clock: ManualClock
+    store: InfluxStore,
+    ledger: Ledger,
+    settings: SimulationSettings,
+    clock: ManualClock,
+    window_seconds: int | None,
 ) -> list[Service]:
-    configuration = read_configuration(ROOT / "rules.yaml")
+    configuration = read_configuration(ROOT / "rules.yaml", window_seconds=window_seconds)
     note_changes(store, {"rules": configuration.rulebook().version, "code": "0.1.0"}, clock.now())
     source = SimulatorSource(Simulation(settings), {}, live=clock)
     detection = Detection.fresh(configuration)

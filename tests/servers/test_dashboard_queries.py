@@ -1,0 +1,268 @@
+"""Every query of every dashboard, as it stands in the generated JSON, asked of the real InfluxDB.
+
+It holds a simulated week that came in through the real collector and detectors.  What dashboards count is
+counted once more from the store, another way.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from grafana_queries import ALL, Asking, rows_of
+from influx_fixtures import InfluxStores
+from simulated_week import PSEUDONYMS, Week, fill
+
+from grafana.audience import INVESTIGATIONS, OPERATIONS, Audience
+from grafana.build import files
+from grafana.dashboards import pages_of
+from txwatch.model import Anomaly
+from txwatch.ports import AnomalyQuery, TransactionQuery
+
+UNTIL = datetime(2026, 3, 12, 18, 20, tzinfo=UTC)
+SINCE = UNTIL - timedelta(days=2)
+CHOSEN = ("severity", "type", "rule", "channel", "country")
+TYPED = ("merchant", "user", "transaction", "anomaly")
+FILES = files()
+
+
+def queries(audience: Audience) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every target of an audience's JSON, under the name of its place."""
+    for path, text in FILES.items():
+        if path.startswith(f"dashboards/{audience.name}/"):
+            page = json.loads(text)
+            for variable in page["templating"]["list"]:
+                if variable["type"] == "query":
+                    yield f"{page['title']}, variable {variable['name']}", variable
+            for mark in page["annotations"]["list"]:
+                yield f"{page['title']}, marks {mark['name']}", mark["target"]
+            for panel in page["panels"]:
+                for target in panel.get("targets", ()):
+                    yield f"{page['title']}, {panel['title']}, {target['refId']}", target
+
+
+def columns(audience: Audience) -> dict[str, tuple[str, ...]]:
+    """The columns that each query promises, by its text."""
+    found = {}
+    for page in pages_of(audience):
+        asked = [variable.query for variable in page.variables if variable.query]
+        asked += [mark.query for mark in page.annotations]
+        asked += [query for panel in page.panels for query in panel.queries]
+        found |= {query.text: query.columns for query in asked}
+    return found
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True):
+    """The week and how an audience asks about it."""
+
+    week: Week
+    url: str
+    org: str
+    tokens: Mapping[str, str]
+    anomalies: list[Anomaly]
+
+    def asking(self, audience: Audience, since: datetime = SINCE, **variables: str) -> Asking:
+        """Ask with everything chosen but what `variables` say."""
+        nothing = dict.fromkeys(CHOSEN, ALL) | dict.fromkeys(TYPED, "") | {"series": "count/all"}
+        return Asking(
+            url=self.url,
+            org=self.org,
+            token=self.tokens[audience.role],
+            since=since,
+            until=UNTIL,
+            variables=nothing | variables,
+        )
+
+
+@pytest.fixture(scope="module")
+def watched(influxdb, tmp_path_factory) -> Iterator[Watched]:
+    stores = InfluxStores(influxdb)
+    stores.initialise()
+    folder = tmp_path_factory.mktemp("week")
+    week = fill(stores.access(), folder, until=UNTIL, window_seconds=900)
+    anomalies = week.store.anomalies(AnomalyQuery(since=SINCE, until=UNTIL, limit=None))
+    yield Watched(week=week, url=influxdb.url, org=stores.org, tokens=stores.tokens, anomalies=anomalies)
+    week.store.close()
+
+
+def target_of(audience: Audience, place: str) -> dict[str, Any]:
+    """The target at a place."""
+    return dict(queries(audience))[place]
+
+
+def hidden(watched: Watched, audience: Audience, title: str, **variables: str) -> dict[str, str]:
+    """The variables of a page that nobody sees, looked up in their order as Grafana does."""
+    page = next(page for page in pages_of(audience) if page.title == title)
+    known = dict(variables)
+    for variable in page.variables:
+        if variable.hidden and variable.query:
+            rows = rows_of(variable.query.json("A"), watched.asking(audience, **known))
+            known[variable.name] = rows[0]["_value"]
+    return known
+
+
+def busiest(watched: Watched, audience: Audience) -> list[str]:
+    """Users by how many anomalies they have, under the names that the audience sees."""
+    counts = Counter(each.user_id for each in watched.anomalies if each.user_id)
+    raw = [user for user, _ in counts.most_common()]
+    return raw if audience.sees_transactions else [PSEUDONYMS("user_id", user) for user in raw]
+
+
+def numbers(rows: list[dict[str, str]], name: str, count: str) -> dict[str, int]:
+    return {row[name]: int(row[count]) for row in rows}
+
+
+PLACES = [(audience, place) for audience in (OPERATIONS, INVESTIGATIONS) for place, _ in queries(audience)]
+
+
+@pytest.mark.parametrize(("audience", "place"), PLACES, ids=lambda v: getattr(v, "name", v))
+def test_every_query_brings_rows_of_its_columns(watched, audience, place):
+    """With the token of its organisation; on the page of a user, for one of those with anomalies."""
+    target = target_of(audience, place)
+    title = place.split(", ", maxsplit=1)[0]
+    since = watched.week.since - timedelta(hours=1) if "marks" in place else SINCE
+    users = busiest(watched, audience) if title == "User" else [""]
+
+    for user in users:
+        known = hidden(watched, audience, title, **({"user": user} if user else {}))
+        rows = rows_of(target, watched.asking(audience, since, **known))
+        if rows:
+            break
+
+    assert rows
+    expected = set(columns(audience)[target["query"]])
+    assert all(expected <= set(row) for row in rows)
+
+
+def test_operators_see_no_raw_id_on_any_page(watched):
+    """In no answer to any query stands the id of a user."""
+    users = {each.user_id for each in watched.anomalies if each.user_id}
+    seen = []
+    for place, target in queries(OPERATIONS):
+        known = hidden(watched, OPERATIONS, place.split(", ", maxsplit=1)[0])
+        seen.append(json.dumps(rows_of(target, watched.asking(OPERATIONS, **known))))
+
+    assert set(re.findall(r"\bu\d{6}\b", "\n".join(seen))) & users == set()
+    assert "user-1-" in "\n".join(seen)
+
+
+FILTERS = {
+    "nothing": ({}, lambda a: True),
+    "severity": ({"severity": "high"}, lambda a: a.severity.word == "high"),
+    "type": ({"type": "amount"}, lambda a: "amount" in {a.type, *(r.type for r in a.reasons)}),
+    "rule": ({"rule": "velocity-burst"}, lambda a: "velocity-burst" in a.rules),
+    "country": ({"country": "ES"}, lambda a: a.country == "ES"),
+    "channel": ({"channel": "pos"}, lambda a: a.channel == "pos"),
+    "part of a merchant": ({"merchant": "m001"}, lambda a: "m001" in (a.merchant_id or "")),
+    "part of a transaction": ({"transaction": "t0006"}, lambda a: "t0006" in (a.transaction_id or "")),
+}
+
+
+@pytest.mark.parametrize("audience", [OPERATIONS, INVESTIGATIONS], ids=lambda a: a.name)
+@pytest.mark.parametrize("chosen", FILTERS)
+def test_counts_by_severity_are_those_of_the_store(watched, audience, chosen):
+    """Whatever is filtered by."""
+    variables, holds = FILTERS[chosen]
+    (row,) = rows_of(target_of(audience, "Now, Anomalies, A"), watched.asking(audience, **variables))
+
+    counted = Counter(each.severity.word for each in watched.anomalies if holds(each))
+    assert counted
+    assert {word: int(count) for word, count in row.items() if int(count)} == counted
+
+
+@pytest.mark.parametrize("audience", [OPERATIONS, INVESTIGATIONS], ids=lambda a: a.name)
+def test_a_user_is_filtered_by_the_name_that_the_audience_sees(watched, audience):
+    """A pseudonym for operators, the id for investigators; the other's finds nothing."""
+    raw, seen = (busiest(watched, each)[0] for each in (INVESTIGATIONS, audience))
+    target = target_of(audience, "Now, Newest first, A")
+    rows = rows_of(target, watched.asking(audience, user=seen))
+
+    assert {row["anomaly_id"] for row in rows} == {
+        each.anomaly_id for each in watched.anomalies if each.user_id == raw
+    }
+    assert {row["user_id"] for row in rows} == {seen}
+
+
+def test_what_leads_is_counted_as_in_the_store(watched):
+    """Rules, countries and types, each counted from the anomalies themselves."""
+    asking = watched.asking(OPERATIONS)
+    rules = numbers(rows_of(target_of(OPERATIONS, "Now, Rules, A"), asking), "code", "count")
+    countries = numbers(rows_of(target_of(OPERATIONS, "Now, Countries, A"), asking), "country", "count")
+    types = rows_of(target_of(OPERATIONS, "Explore, By type, A"), asking)
+
+    hits = Counter(rule for each in watched.anomalies for rule in each.rules)
+    assert rules == dict(hits.most_common(len(rules)))
+    assert countries == Counter(each.country for each in watched.anomalies if each.country)
+    by_type = Counter((each.type.value, each.severity.word) for each in watched.anomalies)
+    assert by_type == {
+        (row["which"], word): int(row[word])
+        for row in types
+        for word in ("critical", "high", "medium", "low")
+        if int(row[word])
+    }
+
+
+def test_bars_over_time_add_up_to_the_anomalies(watched):
+    """None is lost between intervals."""
+    target = target_of(OPERATIONS, "Now, Anomalies over time, A")
+    rows = rows_of(target, watched.asking(OPERATIONS))
+
+    assert sum(int(row["count"]) for row in rows) == len(watched.anomalies)
+
+
+def test_the_rate_adds_up_to_the_transactions(watched):
+    """Transactions a second, over all intervals, are the transactions stored."""
+    target = target_of(OPERATIONS, "Health, Transactions a second, A")
+    since = UNTIL.replace(hour=0, minute=0)
+    rows = rows_of(target, watched.asking(OPERATIONS, since))
+    stored = watched.week.store.transactions(TransactionQuery(since=since, until=UNTIL)).height
+
+    assert sum(float(row["rate"]) * 3600 for row in rows) == pytest.approx(stored)
+
+
+def test_a_users_page_has_all_transactions_for_investigators_only(watched):
+    """Operators see those around anomalies."""
+    user = busiest(watched, INVESTIGATIONS)[0]
+    known = hidden(watched, INVESTIGATIONS, "User", user=user)
+    asking = watched.asking(INVESTIGATIONS, **known)
+    rows = rows_of(target_of(INVESTIGATIONS, "User, Transactions, A"), asking)
+    stored = watched.week.store.transactions(TransactionQuery(since=SINCE, until=UNTIL, user_id=user))
+
+    assert sorted(row["transaction_id"] for row in rows) == sorted(stored["transaction_id"])
+    known = hidden(watched, OPERATIONS, "User", user=busiest(watched, OPERATIONS)[0])
+    around = rows_of(target_of(OPERATIONS, "User, Transactions, A"), watched.asking(OPERATIONS, **known))
+    assert {row["transaction_id"] for row in around} < set(stored["transaction_id"])
+
+
+def test_a_merchants_hours_add_up_to_its_transactions(watched):
+    """Counted when they came in, and once more from the transactions."""
+    known = hidden(watched, OPERATIONS, "Merchant")
+    since = SINCE.replace(minute=0)
+    rows = rows_of(
+        target_of(OPERATIONS, "Merchant, Transactions an hour, A"),
+        watched.asking(OPERATIONS, since, **known),
+    )
+    stored = watched.week.store.transactions(
+        TransactionQuery(since=since, until=UNTIL, merchant_id=known["shop"])
+    )
+
+    assert stored.height
+    assert sum(row["transactions"] for row in rows) == stored.height
+    assert sum(row["declined"] for row in rows) == stored.filter(status="declined").height
+
+
+def test_an_anomalys_page_tells_its_reasons_and_its_hour(watched):
+    """Those of the store, and the user's transactions within an hour."""
+    found = next(each for each in watched.anomalies if each.kind == "transaction" and each.severity >= 3)
+    known = hidden(watched, INVESTIGATIONS, "Anomaly", anomaly=found.anomaly_id)
+    asking = watched.asking(INVESTIGATIONS, **known)
+    reasons = rows_of(target_of(INVESTIGATIONS, "Anomaly, Reasons, A"), asking)
+    hour = rows_of(target_of(INVESTIGATIONS, "Anomaly, Transactions within an hour, A"), asking)
+
+    assert [row["sentence"] for row in reasons] == [reason.sentence for reason in found.reasons]
+    (itself,) = [row for row in hour if row["itself"] == "true"]
+    assert itself["transaction_id"] == found.transaction_id
