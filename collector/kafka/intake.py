@@ -40,6 +40,10 @@ class Intake:
             self._trouble.over()
         return messages
 
+    def begin(self, places: set[Place]) -> None:
+        """Take note that these partitions are read from somewhere else now: their end is to come."""
+        self.ended -= places
+
     def put_back(self, messages: list[Message]) -> None:
         """Keep messages for the next time."""
         self.kept = messages

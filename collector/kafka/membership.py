@@ -21,15 +21,23 @@ Forget = Callable[[Iterable[Partition]], None]
 class Membership:
     """The partitions that are ours now."""
 
-    def __init__(self, names: TopicNames, offsets: Offsets, trouble: Trouble, forget: Forget) -> None:
+    def __init__(
+        self,
+        names: TopicNames,
+        offsets: Offsets,
+        trouble: Trouble,
+        forget: Forget,
+        begin: Callable[[set[Place]], None],
+    ) -> None:
+        """`begin` is told of every partition that is given to us, before anything of it is read."""
         self.assigned: set[Place] = set()
         self.rebalances = 0
         self._names = names
         self._offsets = offsets
         self._trouble = trouble
         self._forget = forget
+        self._begin = begin
         self._gone: set[Partition] = set()
-        self._given: set[Place] = set()
         self._paused = False
 
     def join(self, consumer: Consumer, topics: Sequence[str]) -> None:
@@ -53,18 +61,13 @@ class Membership:
         gone, self._gone = self._gone, set()
         return gone
 
-    def given(self) -> set[Place]:
-        """Return, once, what was given to us since this was asked last."""
-        given, self._given = self._given, set()
-        return given
-
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_assign(partitions)
         if self._paused:
             consumer.pause(_listed(_places(partitions)))
         self.rebalances += 1
         self.assigned |= _places(partitions)
-        self._given |= _places(partitions)
+        self._begin(_places(partitions))
         self._leave_behind(partitions)
         self._names.doubt(each.topic for each in partitions)
 

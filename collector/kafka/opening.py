@@ -1,17 +1,27 @@
 """Open topics as a source, or send to one; the library is imported here and not before."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from collector.decode import Decoder
-from collector.kafka.address import parse_address
-from collector.kafka.settings import client_config, consumer_config, kafka_settings, without_dead_letters
+from collector.kafka.address import is_pattern, parse_address
+from collector.kafka.letters import Letter
+from collector.kafka.settings import (
+    client_config,
+    consumer_config,
+    kafka_settings,
+    producer_config,
+    without_dead_letters,
+)
 from collector.schema import Schema
 from collector.source import SharedSource
 from txwatch.errors import UsageError
 from txwatch.model import Partition
 from txwatch.ports import QuarantineStore
+
+Send = Callable[[Sequence[tuple[bytes, bytes]]], None]
+"""Takes keys and values; returns when they are acknowledged."""
 
 
 def open_kafka(
@@ -48,6 +58,29 @@ def open_kafka(
         if until_end:
             make_sure(address, reading.client)
         return KafkaSource(reading, Decoder(schema), now, forget=forget, dead_letters=dead_letters)
+
+
+def open_sending(text: str, environment: Mapping[str, str]) -> Send:
+    """Return what sends keys and values to the one topic of an address and waits until they are there.
+
+    Raises UsageError, ConfigurationError, or InputError if Kafka does not answer now.
+    """
+    address = parse_address(text)
+    (topic, *more) = address.topics
+    if more or is_pattern(topic):
+        raise UsageError("name one topic to send to")
+    with needing_kafka():
+        from collector.kafka.posting import PostOffice  # noqa: PLC0415 - the library is optional
+        from collector.kafka.probe import topics_there  # noqa: PLC0415 - the library is optional
+
+        client = client_config(address, environment)
+        topics_there(address, client)
+        office = PostOffice(producer_config(address, environment), client, "messages")
+
+    def send(messages: Sequence[tuple[bytes, bytes]]) -> None:
+        office.send([(topic, Letter(key=key, value=value)) for key, value in messages])
+
+    return send
 
 
 @contextmanager

@@ -15,7 +15,7 @@ ANSWERED_WITHIN = 8.0
 
 def make_sure(address: KafkaAddress, client: Config) -> None:
     """Return if the topics are there; raises InputError or ConfigurationError with what is wrong."""
-    there = _topics(address, client)
+    there = topics_there(address, client)
     for topic in address.topics:
         if is_pattern(topic) or topic in there:
             continue
@@ -23,7 +23,8 @@ def make_sure(address: KafkaAddress, client: Config) -> None:
         raise InputError(f"Kafka at {address.servers} has no topic {topic}{meant and '; '}{meant}")
 
 
-def _topics(address: KafkaAddress, client: Config) -> set[str]:
+def topics_there(address: KafkaAddress, client: Config) -> set[str]:
+    """Return the names of all topics; raises InputError or ConfigurationError if Kafka does not tell."""
     trouble = Trouble()
     admin = opened(AdminClient, client | {"error_cb": trouble.note})
     try:

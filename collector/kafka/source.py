@@ -86,7 +86,7 @@ class KafkaSource:
         config = reading.consumer | {"enable.partition.eof": reading.until_end}
         self._consumer = opened(Consumer, config | callbacks)
         self._intake = Intake(self._consumer, self._trouble)
-        self._membership = Membership(self._names, self._offsets, self._trouble, forget)
+        self._membership = Membership(self._names, self._offsets, self._trouble, forget, self._intake.begin)
         self._membership.join(self._consumer, reading.topics)
         self._rebalances_seen = 0
         self._deadline = time.monotonic() + ASSIGNED_WITHIN
@@ -151,7 +151,6 @@ class KafkaSource:
 
     def _read(self, limit: int, wait: float) -> Collected:
         messages = self._intake.take(limit, wait)
-        self._intake.ended -= self._membership.given()
         self._refuse_to_wait()
         messages = self._still_mine(messages)
         if not messages:
@@ -191,7 +190,7 @@ class KafkaSource:
             self._consumer.seek(TopicPartition(*place, OFFSET_BEGINNING))
         self._offsets.forget(places)
         self._intake.forget(anew)
-        self._intake.ended -= places
+        self._intake.begin(places)
         return anew
 
     def _decode(self) -> Decode:

@@ -1,6 +1,7 @@
-"""`txwatch simulate`: a simulated stream and its labels as files."""
+"""`txwatch simulate`: a simulated stream into a file or a Kafka topic, and its labels as files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +10,16 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from collector.kafka.address import is_kafka
+from collector.kafka.opening import open_sending
 from collector.simulator.export import check_suffix, write_stream, write_table
+from collector.simulator.sending import send_stream
 from collector.simulator.settings import LEAST_MERCHANTS, MOST_FRAUDS_PER_DAY, SimulationSettings
 from collector.simulator.simulation import LABELS, SimulatedDay, Simulation
+from txwatch.clock import SystemClock
 from txwatch.columns import TRANSACTION
+from txwatch.errors import UsageError
+from txwatch.settings import current_environment
 
 ABSENT = "extra"
 """A column that a simulated transaction never has."""
@@ -26,7 +33,11 @@ def mount(app: typer.Typer) -> None:
 
 
 def simulate(
-    output: Annotated[Path, typer.Option(help="File to write: .jsonl, .csv or .parquet.")],
+    output: Annotated[Path | None, typer.Option(help="File to write: .jsonl, .csv or .parquet.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="kafka://HOST:PORT/TOPIC to send to, as happening now.")
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0, help="With --to: so many a second; 0 is at once.")] = 100.0,
     labels: Annotated[Path | None, typer.Option(help="CSV of the fraudulent transactions.")] = None,
     episodes: Annotated[Path | None, typer.Option(help="CSV of all frauds, silent ones too.")] = None,
     days: Annotated[int, typer.Option(min=1, help="Days to simulate.")] = 14,
@@ -35,11 +46,11 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same stream.")] = 1,
     frauds_per_day: Annotated[float, typer.Option(min=0, max=MOST_FRAUDS_PER_DAY, help="Episodes.")] = 10.0,
 ) -> None:
-    """Simulate payments with labelled frauds.
+    """Simulate payments with labelled frauds, into a file or a Kafka topic.
 
     Example: txwatch simulate --output payments.jsonl --labels labels.csv --days 14
     """
-    check_suffix(output)
+    write = _writer(output, to, rate)
     tables = [path for path in (labels, episodes) if path is not None]
     for path in tables:
         check_suffix(path, (".csv",))
@@ -49,8 +60,7 @@ def simulate(
         )
     )
     written: Written = []
-    schema = pl.Schema({name: kind for name, kind in TRANSACTION.items() if name != ABSENT})
-    write_stream(_transactions(simulation, days, written), schema, output)
+    write(_transactions(simulation, days, written))
     marked = pl.concat([pl.DataFrame(schema=LABELS), *(found for _, found in written)])
     if labels is not None:
         write_table(marked, labels)
@@ -58,7 +68,21 @@ def simulate(
         write_table(simulation.episodes(), episodes)
     for line in _summary(sum(count for count, _ in written), marked, simulation.episodes()):
         typer.echo(line, err=True)
-    typer.echo(f"{days} days: {output}", err=True)
+    typer.echo(f"{days} days: {output or to}", err=True)
+
+
+def _writer(output: Path | None, to: str | None, rate: float) -> Callable[[Iterator[pl.DataFrame]], None]:
+    """Return what takes the stream; raises UsageError unless exactly one place is named."""
+    if (output is None) == (to is None):
+        raise UsageError("say where to: either --output FILE or --to kafka://HOST:PORT/TOPIC")
+    if output is not None:
+        check_suffix(output)
+        schema = pl.Schema({name: kind for name, kind in TRANSACTION.items() if name != ABSENT})
+        return partial(write_stream, schema=schema, path=output)
+    if to is None or not is_kafka(to):
+        raise UsageError(f"{to} is not of the form kafka://HOST:PORT/TOPIC")
+    send = open_sending(to, current_environment())
+    return partial(send_stream, send=send, clock=SystemClock(), rate=rate)
 
 
 def _transactions(simulation: Simulation, days: int, written: Written) -> Iterator[pl.DataFrame]:

@@ -3,6 +3,7 @@
 import json
 import os
 
+import polars as pl
 import pytest
 from kafka_topics import message
 from typer.testing import CliRunner
@@ -72,3 +73,17 @@ def test_dead_letters_are_replayed_once_and_dropped(topics, home, monkeypatch):
     rows = stored(home)
     assert dict(zip(rows["transaction_id"], rows["user_id"], strict=True)) == {"t1": "u1", "t2": "u2"}
     assert rows["source"].str.starts_with("replay-").sum() == 1
+
+
+def test_a_simulated_stream_is_sent_and_collected(topics, home):
+    """As happening now, so that a live collector takes it; a user's transactions share a partition."""
+    topic = topics.make(partitions=3)
+    made = ("--days", "1", "--users", "200", "--rate", "0", "--labels", "labels.csv")
+    sent = told_by("simulate", "--to", topics.address(topic), *made)
+    collected = collect(topics.address(topic))
+
+    rows = stored(home)
+    assert f"{rows.height:,} transactions, " in sent
+    assert collected == f"collector: {rows.height:,} stored, 0 in quarantine"
+    assert rows["transaction_id"].n_unique() == rows.height > 100
+    assert rows.group_by("user_id").agg(pl.col("partition").n_unique())["partition"].max() == 1

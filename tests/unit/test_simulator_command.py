@@ -1,5 +1,7 @@
 """`txwatch simulate`: whole files or none, the same rows in every format."""
 
+from datetime import timedelta
+
 import polars as pl
 import pytest
 import typer
@@ -8,11 +10,13 @@ from typer.testing import CliRunner
 from collector.offline import read_inputs
 from collector.schema import Schema
 from collector.simulator.commands import mount
+from collector.simulator.sending import send_stream
 from collector.simulator.settings import SimulationSettings
 from collector.simulator.simulation import LABELS, Simulation
 from txwatch.clock import SystemClock
 from txwatch.columns import TRANSACTION
 from txwatch.errors import TxwatchError, UsageError
+from txwatch.testing import ManualClock
 
 SMALL = ("--days", "4", "--users", "150", "--merchants", "30", "--seed", "9")
 
@@ -82,3 +86,32 @@ def test_a_place_that_cannot_be_written_is_said_in_a_sentence(tmp_path):
     assert isinstance(result.exception, TxwatchError)
     assert "cannot write" in str(result.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rate_is_kept_by_the_clock():
+    """Slices leave when they are due, not before; with no rate nothing waits."""
+    clock, left = ManualClock(), []
+    rows = pl.DataFrame({"user_id": [f"u{number}" for number in range(300)]})
+
+    send_stream(iter([rows]), lambda part: left.append((clock.now(), len(part))), clock, 100.0)
+    took = clock.now() - left[0][0]
+    send_stream(iter([rows]), lambda part: left.append((clock.now(), len(part))), clock, 0.0)
+
+    assert took == timedelta(seconds=2.95)
+    assert {count for _, count in left[:-1]} == {5}
+    assert left[-1][1] == 300
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--output", "a.jsonl", "--to", "kafka://h:1/t"],
+        ["--to", "http://h/t"],
+        ["--to", "kafka://h:1/a,b"],
+    ],
+)
+def test_one_place_has_to_be_named(options):
+    """A file or one topic, not both, not several."""
+    with pytest.raises(UsageError):
+        raise simulate(*options).exception
