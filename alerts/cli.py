@@ -1,17 +1,23 @@
 """The notifier's commands, and how the command line opens it."""
 
+import random
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from alerts.administer import cli as administer
 from alerts.channels import Channel, ConsoleChannel, FileChannel
+from alerts.connections import needed_pseudonyms, senders
+from alerts.notifier import RoutedNotifier
+from alerts.outbox import Outbox
 from alerts.policy import AlertSettings
 from alerts.service import NotifierService
 from txwatch.health import watched
 from txwatch.monitor import Address
-from txwatch.settings import current_settings
+from txwatch.ports import Service
+from txwatch.settings import current_environment, current_settings
 from txwatch.shipped import rules_document, rules_path, section
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_workplace
@@ -27,9 +33,27 @@ def open_notifier(workplace: Workplace, *, file: Path | None, console: bool) -> 
     return NotifierService(workplace.ledger, channels, policy)
 
 
+def open_routes(workplace: Workplace) -> list[Service]:
+    """Return the notifier that follows the routes of this workplace's rules file, if there are any."""
+    settings = administer.alert_settings()
+    if settings.route is None:
+        return []
+    environment = current_environment()
+    pseudonym = needed_pseudonyms(settings, environment)
+    chance = random.Random()  # noqa: S311 - spreads retries over time, keeps nothing secret
+    outbox = Outbox(workplace.ledger.alerts(), senders(settings, environment), settings.channels, chance)
+    dashboards = environment.get("TXWATCH_DASHBOARD_URL", "")
+    return [
+        RoutedNotifier(
+            workplace.ledger, settings, outbox, workplace.clock, pseudonym=pseudonym, dashboards=dashboards
+        )
+    ]
+
+
 def mount(app: typer.Typer) -> None:
     """Add the notifier's commands to the root command."""
     app.command()(alert)
+    app.add_typer(administer.app, name="alerts")
 
 
 def alert(
@@ -43,6 +67,9 @@ def alert(
     Example: txwatch alert --file alerts.jsonl
     """
     with open_workplace(current_settings(), writer=False, role="notifier") as workplace:
-        services = [open_notifier(workplace, file=file, console=True)]
+        services: list[Service] = [
+            open_notifier(workplace, file=file, console=True),
+            *open_routes(workplace),
+        ]
         with watched(services, workplace, metrics) as beat:
             work(services, workplace.clock, once=once, observe=beat)

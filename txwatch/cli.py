@@ -149,6 +149,7 @@ def run(
             detectors.cli.open_detector(workplace),
             *detectors.cli.open_context(workplace),
             alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
+            *alerts.cli.open_routes(workplace),
         ]
         with watched(services, workplace, metrics) as beat:
             work(services, workplace.clock, once=once, observe=beat)

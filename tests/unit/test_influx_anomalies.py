@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from txwatch.masking import pseudonymous
 from txwatch.model import Anomaly, AnomalyType, Reason, Severity
-from txwatch.stores.influx.anomalies import anomaly_line, pseudonymous
+from txwatch.stores.influx.anomalies import anomaly_line
 from txwatch.stores.influx.store import duration
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

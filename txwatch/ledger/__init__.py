@@ -1,12 +1,23 @@
 """The ledger: operational state that needs a transaction, on SQLAlchemy Core.
 
 Positions of the collector, cursors and snapshots of the detectors, the queue of discovered anomalies,
-and the audit, a hash chain.  SQLite in WAL mode by default; nothing here is SQLite's own except how a
-connection is opened, so that PostgreSQL can take its place when there are several machines.
+alert groups and their outbox, and the audit, a hash chain.  SQLite in WAL mode by default; nothing here is
+SQLite's own except how a connection is opened, so that PostgreSQL can take its place when there are several
+machines.
 """
 
+from txwatch.ledger.alertbook import AlertBook, Outgoing, Step, StoredDecision, StoredGroup
 from txwatch.ledger.ledger import Ledger
 from txwatch.ledger.queue import Discovery
 from txwatch.ledger.snapshots import Snapshot
 
-__all__ = ["Discovery", "Ledger", "Snapshot"]
+__all__ = [
+    "AlertBook",
+    "Discovery",
+    "Ledger",
+    "Outgoing",
+    "Snapshot",
+    "Step",
+    "StoredDecision",
+    "StoredGroup",
+]

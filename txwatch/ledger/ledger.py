@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from txwatch.errors import ConfigurationError
 from txwatch.ledger import audit, layout, progress, queue, snapshots
+from txwatch.ledger.alertbook import AlertBook
 from txwatch.ledger.database import READING, open_sqlite, sentences
 from txwatch.ledger.queue import Discovery
 from txwatch.ledger.snapshots import Snapshot
@@ -94,6 +95,10 @@ class Ledger:
         """Record that a reader of the queue has handled everything up to a number."""
         with self._writing() as connection:
             queue.advance(connection, name, number)
+
+    def alerts(self) -> AlertBook:
+        """Return the part in which the notifier keeps its groups and its outbox."""
+        return AlertBook(self._reading, self._writing)
 
     def record(self, actor: str, action: str, facts: Mapping[str, Any]) -> None:
         """Append to the audit."""

@@ -80,3 +80,52 @@ audit = Table(
     Column("hash", String, nullable=False),
 )
 """Who did what: each record's hash covers the one before it."""
+
+alert_groups = Table(
+    "alert_groups",
+    metadata,
+    Column("group_id", String, primary_key=True),
+    Column("open", Integer, nullable=False, index=True),
+    Column("changed_at", Float, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+"""Groups of alerts, open and closed, as the alerts room writes them."""
+
+alert_decisions = Table(
+    "alert_decisions",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("anomaly_id", String, index=True),
+    Column("group_id", String, index=True),
+    Column("verdict", String, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""What was decided about an anomaly or a group, and why."""
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("group_id", String, nullable=False, index=True),
+    Column("channel", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("unanswered", Integer, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("written_at", Float, nullable=False),
+    Column("sent_at", Float),
+    Column("reference", String, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+"""The outbox: state is waiting, sending (claimed until `due_at`), sent or dead."""
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("silence_id", String, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+"""Who must not be told of what, from when until when."""

@@ -6,24 +6,19 @@ never change; all fields are written each time.  `record` is the whole anomaly; 
 queries and dashboards; its reasons are points of their own (`surroundings`).  Reads come from `cases`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import polars as pl
 
-from txwatch.model import Anomaly, Reason
+from txwatch.masking import PERSONAL, Pseudonym, pseudonymous
+from txwatch.model import Anomaly
 from txwatch.ports import AnomalyQuery
 from txwatch.stores.influx.conditions import between, equal, holds, where
 from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.layout import ANOMALIES, CASES, NOTHING
 from txwatch.stores.influx.points import FieldValue, lap, point, point_time
 from txwatch.stores.influx.surroundings import context_lines, reason_lines
-
-Pseudonym = Callable[[str, str], str]
-"""(kind of id, raw id) -> pseudonym."""
-
-PERSONAL = ("user_id", "card_id", "device_id", "ip")
-"""Ids that operators see as pseudonyms only."""
 
 MEASUREMENT = "anomalies"
 LONGEST_RECORD = 1_000_000
@@ -72,19 +67,6 @@ def anomaly_line(anomaly: Anomaly) -> str:
     }
     present = {name: value for name, value in tags.items() if value}
     return point(MEASUREMENT, present, _fields(anomaly), point_time(anomaly.timestamp, anomaly.sequence))
-
-
-def pseudonymous(anomaly: Anomaly, pseudonym: Pseudonym) -> Anomaly:
-    """Return the anomaly as operators may see it: no personal id left in fields, facts or sentences."""
-    raw = _personal_ids(anomaly)
-    hidden = {value: pseudonym(kind, value) for value, kind in raw.items()}
-    return msgspec.structs.replace(
-        anomaly,
-        entity_id=hidden.get(anomaly.entity_id, anomaly.entity_id),
-        user_id=hidden.get(anomaly.user_id or "", anomaly.user_id),
-        card_id=hidden.get(anomaly.card_id or "", anomaly.card_id),
-        reasons=tuple(_hide(reason, hidden) for reason in anomaly.reasons),
-    )
 
 
 def _lines(anomalies: Sequence[Anomaly]) -> bytes:
@@ -155,22 +137,3 @@ def _where(query: AnomalyQuery) -> str:
             *holds("rules", query.rule),
         ]
     )
-
-
-def _personal_ids(anomaly: Anomaly) -> dict[str, str]:
-    """Return the raw ids of persons that the anomaly mentions, each with its kind."""
-    found = {anomaly.user_id: "user_id", anomaly.card_id: "card_id"}
-    for reason in anomaly.reasons:
-        found |= {str(reason.facts[kind]): kind for kind in PERSONAL if reason.facts.get(kind)}
-    kind = f"{anomaly.entity_kind}_id" if anomaly.entity_kind != "ip" else "ip"
-    if kind in PERSONAL:
-        found[anomaly.entity_id] = kind
-    return {raw: kind for raw, kind in found.items() if raw}
-
-
-def _hide(reason: Reason, hidden: dict[str, str]) -> Reason:
-    sentence = reason.sentence
-    for raw in sorted(hidden, key=len, reverse=True):
-        sentence = sentence.replace(raw, hidden[raw])
-    facts = {name: hidden.get(str(value), value) for name, value in reason.facts.items()}
-    return msgspec.structs.replace(reason, sentence=sentence, facts=facts)

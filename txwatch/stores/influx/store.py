@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from txwatch.errors import StoreError
+from txwatch.masking import Pseudonym
 from txwatch.model import Anomaly, Cursor, Partition, Quarantined
 from txwatch.ports import (
     AnomalyQuery,
@@ -19,7 +20,7 @@ from txwatch.ports import (
     TrafficQuery,
     TransactionQuery,
 )
-from txwatch.stores.influx.anomalies import Pseudonym, put_anomalies, put_context, read_anomalies
+from txwatch.stores.influx.anomalies import put_anomalies, put_context, read_anomalies
 from txwatch.stores.influx.changes import put_change, versions_in_use
 from txwatch.stores.influx.conditions import between, where
 from txwatch.stores.influx.connection import Access, Connection

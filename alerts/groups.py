@@ -1,0 +1,197 @@
+"""A group of alerts: what belongs to it, what has been told of it, and when what is to be told next.
+
+Pure: `joined` and `verdict` return new groups.  Times are seconds since 1970 (UTC): 100,000 groups are
+looked through at once.
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from alerts.routes import Way
+from txwatch.masking import PERSONAL
+from txwatch.model import Anomaly, Reason, Severity
+
+SAMPLES = 3
+REASONS = 3
+ENTITIES = 200
+"""So many are named with their counts; those beyond are counted together."""
+
+Kind = Literal["first", "news", "worse", "repeat", "acknowledged", "resolved"]
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One anomaly of a group as a message shows it."""
+
+    anomaly_id: str
+    severity: int
+    score: float
+    document: bytes
+    """The anomaly as JSON, with what messages need of it."""
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Alerts that are told together."""
+
+    group_id: str
+    route: str
+    labels: tuple[tuple[str, str], ...]
+    opened_at: float
+    last_at: float
+    severity: int = 0
+    """The highest so far."""
+    members: int = 0
+    entities: dict[str, int] = {}
+    others: int = 0
+    """Anomalies of entities that are not named any more."""
+    samples: tuple[Sample, ...] = ()
+    """The most severe ones, the worst first."""
+    told: int = 0
+    """How many messages there were."""
+    told_at: float | None = None
+    told_members: int = 0
+    told_severity: int = 0
+    acknowledged_by: str = ""
+    told_acknowledged: bool = False
+    open: bool = True
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be told of a group now (None: nothing), why, and the group afterwards."""
+
+    kind: Kind | None
+    reason: str
+    group: Group
+
+
+def group_id(way: Way, labels: tuple[tuple[str, str], ...], number: int) -> str:
+    """Return the id of the group that the queue's entry `number` opens: the same after every crash."""
+    text = "\0".join([way.name, str(number), *(f"{key}={value}" for key, value in labels)])
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def joined(group: Group, anomaly: Anomaly, now: float, *, known: bool = False) -> Group:
+    """Return the group with an anomaly in it; one that is `known` already was only found more severe."""
+    entity = f"{anomaly.entity_kind} {anomaly.entity_id}"
+    named = entity in group.entities or len(group.entities) < ENTITIES
+    count = 0 if known else 1
+    entities = {**group.entities, entity: group.entities.get(entity, 0) + count} if named else group.entities
+    return msgspec.structs.replace(
+        group,
+        last_at=now,
+        severity=max(group.severity, int(anomaly.severity)),
+        members=group.members + count,
+        entities=entities,
+        others=group.others + (0 if named else count),
+        samples=_with(group.samples, anomaly),
+    )
+
+
+def due(group: Group, way: Way) -> float:
+    """Return when something has to be decided about a group next."""
+    over = group.last_at + way.resolve_after
+    if group.told_at is None:
+        return group.opened_at + _wait(group, way)
+    if _worse(group) or _newly_acknowledged(group):
+        return group.told_at
+    if _news(group):
+        return group.told_at + way.group_interval
+    if group.acknowledged_by:
+        return over
+    return min(over, group.told_at + way.repeat_interval)
+
+
+def verdict(group: Group, way: Way, now: float) -> Verdict:
+    """Decide what is told of a group at a time, with the reason."""
+    if now < due(group, way):
+        return Verdict(kind=None, reason=f"not before {_interval(group, way)}", group=group)
+    if group.told_at is None:
+        wait = _wait(group, way)
+        why = "critical does not wait" if wait == 0 else f"group_wait of {wait:g} s is over"
+        return _told(group, "first", f"first message: {why}", now)
+    if _worse(group):
+        return _told(group, "worse", "it has become critical, which does not wait", now)
+    if _newly_acknowledged(group):
+        return _told(group, "acknowledged", f"acknowledged by {group.acknowledged_by}", now)
+    return _later(group, way, now)
+
+
+def anomaly_of(sample: Sample) -> Anomaly:
+    """Return the anomaly of a sample."""
+    return msgspec.json.decode(sample.document, type=Anomaly)
+
+
+def _later(group: Group, way: Way, now: float) -> Verdict:
+    fresh = group.members - group.told_members
+    if now >= group.last_at + way.resolve_after:
+        why = f"nothing new for {way.resolve_after:g} s"
+        return _told(msgspec.structs.replace(group, open=False), "resolved", why, now)
+    if _news(group):
+        why = f"{fresh} more since the last message, group_interval of {way.group_interval:g} s is over"
+        return _told(group, "news", why, now)
+    return _told(group, "repeat", f"repeat_interval of {way.repeat_interval:g} s is over", now)
+
+
+def _told(group: Group, kind: Kind, reason: str, now: float) -> Verdict:
+    after = msgspec.structs.replace(
+        group,
+        told=group.told + 1,
+        told_at=now,
+        told_members=group.members,
+        told_severity=group.severity,
+        told_acknowledged=bool(group.acknowledged_by),
+    )
+    return Verdict(kind=kind, reason=reason, group=after)
+
+
+def _wait(group: Group, way: Way) -> float:
+    return 0.0 if group.severity >= Severity.CRITICAL else way.group_wait
+
+
+def _worse(group: Group) -> bool:
+    return group.severity >= Severity.CRITICAL > group.told_severity
+
+
+def _newly_acknowledged(group: Group) -> bool:
+    return bool(group.acknowledged_by) and not group.told_acknowledged
+
+
+def _news(group: Group) -> bool:
+    return group.members > group.told_members or group.severity > group.told_severity
+
+
+def _interval(group: Group, way: Way) -> str:
+    if group.told_at is None:
+        return f"group_wait of {way.group_wait:g} s is over"
+    if _news(group):
+        return f"group_interval of {way.group_interval:g} s is over"
+    return (
+        f"repeat_interval of {way.repeat_interval:g} s, or resolve_after of {way.resolve_after:g} s, is over"
+    )
+
+
+def _with(samples: tuple[Sample, ...], anomaly: Anomaly) -> tuple[Sample, ...]:
+    rank = (int(anomaly.severity), anomaly.score)
+    if len(samples) == SAMPLES and (samples[-1].severity, samples[-1].score) >= rank:
+        return samples
+    others = [sample for sample in samples if sample.anomaly_id != anomaly.anomaly_id]
+    new = Sample(
+        anomaly_id=anomaly.anomaly_id,
+        severity=rank[0],
+        score=rank[1],
+        document=msgspec.json.encode(_short(anomaly)),
+    )
+    return tuple(sorted([*others, new], key=lambda s: (-s.severity, -s.score))[:SAMPLES])
+
+
+def _short(anomaly: Anomaly) -> Anomaly:
+    """Return the strongest reasons, and of the facts those by which persons are found in sentences."""
+    personal = [_personal(reason) for reason in anomaly.reasons]
+    kept = tuple(reason for i, reason in enumerate(personal) if i < REASONS or reason.facts)
+    return msgspec.structs.replace(anomaly, reasons=kept, detectors={}, versions={})
+
+
+def _personal(reason: Reason) -> Reason:
+    facts = {name: value for name, value in reason.facts.items() if name in PERSONAL}
+    return msgspec.structs.replace(reason, facts=facts)

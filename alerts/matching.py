@@ -1,0 +1,64 @@
+"""Which anomalies a route or a silence is about: conditions that must all hold."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from txwatch.model import Anomaly, Severity
+
+Word = Literal["low", "medium", "high", "critical"]
+Duration = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9]{1,6}[smhd]$", description="a duration such as 30s, 5m, 4h or 1d")
+]
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(duration: str) -> float:
+    """Return a duration such as 30s, 5m, 4h, 1d in seconds."""
+    return float(duration[:-1]) * _UNITS[duration[-1]]
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Conditions on an anomaly; a list holds if it has the anomaly's value; an empty one always does."""
+
+    min_severity: Word = "low"
+    severity: tuple[Word, ...] = ()
+    type: tuple[str, ...] = ()
+    detector: tuple[str, ...] = ()
+    """Of any reason."""
+    rule: tuple[str, ...] = ()
+    """Id of any rule that hit."""
+    entity_kind: tuple[str, ...] = ()
+    entity: tuple[str, ...] = ()
+    user: tuple[str, ...] = ()
+    merchant: tuple[str, ...] = ()
+    channel: tuple[str, ...] = ()
+    country: tuple[str, ...] = ()
+    min_amount: float | None = None
+
+
+def mismatch(match: Match, anomaly: Anomaly) -> str:
+    """Return the first condition that does not hold, in words; empty when all hold."""
+    if anomaly.severity < Severity.parse(match.min_severity):
+        return f"severity {anomaly.severity.word} is below {match.min_severity}"
+    if match.min_amount is not None and (anomaly.amount is None or anomaly.amount < match.min_amount):
+        return f"amount {anomaly.amount} is below {match.min_amount:g}"
+    for name, wanted, found in _lists(match, anomaly):
+        if wanted and not any(value in wanted for value in found):
+            return f"{name} {', '.join(map(str, found)) or 'none'} is not {' or '.join(wanted)}"
+    return ""
+
+
+def _lists(match: Match, anomaly: Anomaly) -> tuple[tuple[str, tuple[str, ...], tuple[str | None, ...]], ...]:
+    return (
+        ("severity", match.severity, (anomaly.severity.word,)),
+        ("type", match.type, (anomaly.type.value,)),
+        ("detector", match.detector, tuple(reason.detector for reason in anomaly.reasons)),
+        ("rule", match.rule, anomaly.rules),
+        ("entity kind", match.entity_kind, (anomaly.entity_kind,)),
+        ("entity", match.entity, (anomaly.entity_id,)),
+        ("user", match.user, (anomaly.user_id,)),
+        ("merchant", match.merchant, (anomaly.merchant_id,)),
+        ("channel", match.channel, (anomaly.channel,)),
+        ("country", match.country, (anomaly.country,)),
+    )

@@ -1,0 +1,135 @@
+"""What a message says, before any channel words it: plain values, with persons hidden."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from alerts.groups import Group, Kind, anomaly_of
+from alerts.routes import Way
+from txwatch.masking import PERSONAL, Pseudonym, pseudonymous
+from txwatch.model import Anomaly, Severity
+
+REASONS = 3
+NAMED = 10
+ONE_HOUR = 3_600_000
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """One anomaly as a message shows it; `when` is aware, `amount` has its currency."""
+
+    anomaly_id: str
+    severity: str
+    entity: str
+    when: datetime
+    amount: str
+    reasons: tuple[str, ...]
+    link: str
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification about one group."""
+
+    group_id: str
+    kind: Kind
+    told_at: datetime
+    sequence: int
+    """1 for the first message about the group."""
+    why: str
+    route: str
+    severity: str
+    members: int
+    entities: tuple[tuple[str, int], ...]
+    """The most concerned ones, with the number of their anomalies."""
+    others: int
+    """How many entities or, of those not counted one by one, anomalies are not named."""
+    found: tuple[Found, ...]
+    """The most severe first; never empty."""
+    acknowledged_by: str = ""
+
+
+def notice_of(
+    group: Group, kind: Kind, why: str, *, way: Way, pseudonym: Pseudonym | None, dashboards: str
+) -> Notice:
+    """Return what is said of a group; `pseudonym` may be missing only on a route cleared for raw ids."""
+    hide = _hiding(None if way.raw_ids else pseudonym, raw_ids=way.raw_ids)
+    named = sorted(group.entities.items(), key=lambda item: (-item[1], item[0]))
+    return Notice(
+        group_id=group.group_id,
+        kind=kind,
+        told_at=datetime.fromtimestamp(group.told_at or group.last_at, UTC),
+        sequence=group.told,
+        why=why,
+        route=group.route,
+        severity=Severity(group.severity).word,
+        members=group.members,
+        entities=tuple((_name(entity, hide), count) for entity, count in named[:NAMED]),
+        others=max(len(named) - NAMED, 0) + group.others,
+        found=tuple(_found(hide(anomaly_of(sample)), dashboards) for sample in group.samples),
+        acknowledged_by=group.acknowledged_by,
+    )
+
+
+def title(notice: Notice) -> str:
+    """Return one line: state, severity, who, how many."""
+    state = {"resolved": "Resolved: ", "acknowledged": "Acknowledged: ", "repeat": "Still open: "}
+    more = f" and {notice.members - 1} more" if notice.members > 1 else ""
+    worst = notice.found[0]
+    return f"{state.get(notice.kind, '')}{notice.severity.upper()} {worst.entity}{more}"
+
+
+def _hiding(pseudonym: Pseudonym | None, *, raw_ids: bool) -> Callable[[Anomaly], Anomaly]:
+    if raw_ids:
+        return lambda anomaly: anomaly
+    if pseudonym is None:
+        raise ValueError("a route that is not cleared for raw ids needs pseudonyms")
+    return lambda anomaly: pseudonymous(anomaly, pseudonym)
+
+
+def _name(entity: str, hide: Callable[[Anomaly], Anomaly]) -> str:
+    kind, _, raw = entity.partition(" ")
+    field = "ip" if kind == "ip" else f"{kind}_id"
+    return f"{kind} {hide(_bare(kind, raw)).entity_id}" if field in PERSONAL else entity
+
+
+def _bare(kind: str, raw: str) -> Anomaly:
+    """Return an anomaly that has nothing but an entity, so that all names are hidden in one way."""
+    return msgspec.structs.replace(_NOBODY, entity_kind=kind, entity_id=raw)
+
+
+def _found(anomaly: Anomaly, dashboards: str) -> Found:
+    amount = "" if anomaly.amount is None else f"{anomaly.amount:,.2f} {anomaly.currency or ''}".strip()
+    sentences = [reason.sentence for reason in anomaly.reasons[:REASONS]]
+    return Found(
+        anomaly_id=anomaly.anomaly_id,
+        severity=anomaly.severity.word,
+        entity=f"{anomaly.entity_kind} {anomaly.entity_id}",
+        when=anomaly.timestamp.astimezone(UTC),
+        amount=amount,
+        reasons=tuple(sentences) or (anomaly.type.value,),
+        link=link_to(anomaly, dashboards) if dashboards else "",
+    )
+
+
+def link_to(anomaly: Anomaly, dashboards: str) -> str:
+    """Return the address of the Grafana page about an anomaly, an hour before and after it in view."""
+    at = int(anomaly.timestamp.timestamp() * 1000)
+    span = f"from={at - ONE_HOUR}&to={at + ONE_HOUR}"
+    return f"{dashboards.rstrip('/')}/d/txwatch-anomaly?var-anomaly={anomaly.anomaly_id}&{span}"
+
+
+_NOBODY = msgspec.convert(
+    {
+        "anomaly_id": "",
+        "kind": "",
+        "type": "amount",
+        "timestamp": datetime(1970, 1, 1, tzinfo=UTC),
+        "detected_at": datetime(1970, 1, 1, tzinfo=UTC),
+        "severity": 1,
+        "score": 0.0,
+        "reasons": [],
+        "entity_kind": "",
+        "entity_id": "",
+    },
+    Anomaly,
+)

@@ -1,0 +1,114 @@
+"""From the outbox to the channels, in threads of its own, so that a slow channel holds up nothing.
+
+1. Claim what is due; the claim is in the ledger before anything is sent.
+2. Send, each notification in a thread.
+3. Record what became of it: sent, to be tried again later, or dead, and then its fallback is written with it.
+
+A crash between 2 and 3 leaves a claim that runs out: it is sent again, and counted as unanswered.
+"""
+
+import random
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import msgspec
+
+from alerts.notice import Notice
+from alerts.policy import ChannelSettings
+from alerts.sending import Delivered, Failed, Sender
+from txwatch.ledger import AlertBook, Outgoing
+
+SENDERS = 4
+CLAIM_SECONDS = 60.0
+"""Longer than any channel's time limit."""
+FIRST_WAIT = 2.0
+LONGEST_WAIT = 600.0
+ATTEMPTS = 12
+"""With waits that double up to ten minutes this is about an hour."""
+
+
+class Outbox:
+    """Delivers; `step` never blocks.  Only `step` and `close` touch the ledger, both from one thread."""
+
+    def __init__(
+        self,
+        book: AlertBook,
+        senders: Mapping[str, Sender],
+        channels: Mapping[str, ChannelSettings],
+        chance: random.Random,
+    ) -> None:
+        self._book, self._senders, self._channels, self._chance = book, senders, channels, chance
+        self._threads = ThreadPoolExecutor(SENDERS, thread_name_prefix="alerts")
+        self._flying: dict[Future[Delivered | Failed], Outgoing] = {}
+
+    def __len__(self) -> int:
+        """Return how many notifications are being sent right now."""
+        return len(self._flying)
+
+    def step(self, now: float) -> int:
+        """Record what was answered, start what is due; returns how many notifications moved."""
+        moved = self._record(now)
+        free = SENDERS - len(self._flying)
+        claimed = self._book.claim(now, now + CLAIM_SECONDS, free) if free else []
+        for each in claimed:
+            self._flying[self._threads.submit(self._send, each, self._reference(each))] = each
+        return moved + len(claimed)
+
+    def close(self, now: float) -> None:
+        """Wait for what is being sent, and record it."""
+        self._threads.shutdown(wait=True)
+        self._record(now)
+
+    def _record(self, now: float) -> int:
+        done = [future for future in self._flying if future.done()]
+        for future in done:
+            each, result = self._flying.pop(future), future.result()
+            if isinstance(result, Delivered):
+                changes = {"state": "sent", "sent_at": now, "reference": result.reference}
+                self._book.settle(each.number, {**changes, "answer": result.answer})
+            else:
+                self._failed(each, result, now)
+        return len(done)
+
+    def _failed(self, each: Outgoing, failed: Failed, now: float) -> None:
+        changes = {"answer": failed.sentence, "unanswered": each.unanswered + int(failed.unanswered)}
+        if failed.retryable and each.attempts < ATTEMPTS:
+            wait = failed.wait if failed.wait is not None else backoff(each.attempts, self._chance)
+            self._book.settle(each.number, {**changes, "state": "waiting", "due_at": now + wait})
+        else:
+            self._book.settle(each.number, {**changes, "state": "dead"}, self._instead(each, failed, now))
+
+    def _instead(self, each: Outgoing, failed: Failed, now: float) -> list[Outgoing]:
+        channel = self._channels.get(each.channel)
+        if channel is None or not channel.fallback or "~" in each.key:
+            return []
+        notice = msgspec.json.decode(each.document, type=Notice)
+        why = f"{notice.why}; here because {each.channel} failed: {failed.sentence}"
+        document = msgspec.json.encode(msgspec.structs.replace(notice, why=why))
+        key = f"{each.key}~{channel.fallback}"
+        return [
+            Outgoing(
+                key=key,
+                group_id=each.group_id,
+                channel=channel.fallback,
+                document=document,
+                due_at=now,
+                written_at=each.written_at,
+            )
+        ]
+
+    def _reference(self, each: Outgoing) -> str:
+        return self._book.reference(each.group_id, each.channel)
+
+    def _send(self, each: Outgoing, reference: str) -> Delivered | Failed:
+        sender = self._senders.get(each.channel)
+        if sender is None:
+            return Failed(sentence=f"there is no channel {each.channel} any more", retryable=False)
+        notice = msgspec.json.decode(each.document, type=Notice)
+        return sender.send(notice, each.key, reference)
+
+
+def backoff(attempts: int, chance: random.Random) -> float:
+    """Return how long to wait after so many attempts, in seconds: doubling, bounded, with jitter."""
+    longest = min(FIRST_WAIT * 2.0 ** (attempts - 1), LONGEST_WAIT)
+    return longest * chance.uniform(0.5, 1.0)

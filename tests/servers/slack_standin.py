@@ -1,0 +1,125 @@
+"""A local server that answers as Slack's Web API publishes it, and has the troubles it may have.
+
+It knows chat.postMessage and chat.update, refuses what Block Kit refuses, and keeps the messages.
+"""
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs
+
+TOKEN = "xoxb-test"
+
+
+class SlackStandIn:
+    """`troubles` are used up one a request: an error word, 429, 503, slow, reset, lost (done, unanswered)."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, dict[str, Any]] = {}
+        self.posts: list[dict[str, Any]] = []
+        self.updates = 0
+        self.troubles: deque[str] = deque()
+        self._lock = threading.Lock()
+
+    def answer(self, method: str, token: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return what Slack answers to a call."""
+        if token != TOKEN:
+            return {"ok": False, "error": "invalid_auth"}
+        if (fault := block_fault(fields.get("blocks", []))) is not None:
+            return {"ok": False, "error": "invalid_blocks", "response_metadata": {"messages": [fault]}}
+        with self._lock:
+            return self._post(fields) if method == "chat.postMessage" else self._update(fields)
+
+    def _post(self, fields: dict[str, Any]) -> dict[str, Any]:
+        if fields["channel"] == "#nowhere":
+            return {"ok": False, "error": "channel_not_found"}
+        ts = f"1700000000.{len(self.posts):06}"
+        self.posts.append(fields)
+        self.messages[ts] = fields
+        return {"ok": True, "channel": "C024BE91L", "ts": ts, "message": {"text": fields["text"]}}
+
+    def _update(self, fields: dict[str, Any]) -> dict[str, Any]:
+        if fields["ts"] not in self.messages:
+            return {"ok": False, "error": "message_not_found"}
+        self.updates += 1
+        self.messages[fields["ts"]] = fields
+        return {"ok": True, "channel": fields["channel"], "ts": fields["ts"], "text": fields["text"]}
+
+
+def block_fault(blocks: list[dict[str, Any]]) -> str | None:
+    """Return what Block Kit would refuse, by its published limits."""
+    if len(blocks) > 50:
+        return "no more than 50 items allowed"
+    for block in blocks:
+        texts = block.get("elements") or [block["text"]]
+        longest = 150 if block["type"] == "header" else 3000
+        if len(texts) > 10 or any(not 0 < len(text["text"]) <= longest for text in texts):
+            return f"must be 1 to {longest} characters, at most 10 elements: {block['type']}"
+    return None
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request: its trouble, if there is one, otherwise the stand-in's answer."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        fields = self._fields(body)
+        trouble = self.server.standin.troubles.popleft() if self.server.standin.troubles else ""
+        if trouble in {"reset", "lost"}:
+            if trouble == "lost":
+                self.server.standin.answer(self._method(), self._token(), fields)
+            self.connection.close()
+            return None
+        if trouble == "slow":
+            time.sleep(0.3)
+        if trouble in {"429", "503"}:
+            headers = {"Retry-After": "7"} if trouble == "429" else {}
+            return self._reply(int(trouble), {"ok": False, "error": "ratelimited"}, headers)
+        if trouble and trouble != "slow":
+            return self._reply(200, {"ok": False, "error": trouble}, {})
+        return self._reply(200, self.server.standin.answer(self._method(), self._token(), fields), {})
+
+    def _fields(self, body: str) -> dict[str, Any]:
+        if "json" in self.headers["Content-Type"]:
+            return json.loads(body)
+        return {name: values[0] for name, values in parse_qs(body).items()}
+
+    def _method(self) -> str:
+        return self.path.rsplit("/", 1)[-1]
+
+    def _token(self) -> str:
+        return self.headers.get("Authorization", "").removeprefix("Bearer ")
+
+    def _reply(self, status: int, answer: dict[str, Any], headers: dict[str, str]) -> None:
+        text = json.dumps(answer).encode()
+        self.send_response(status)
+        for name, value in {**headers, "Content-Type": "application/json"}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def slack() -> Iterator[tuple[SlackStandIn, str]]:
+    """Yield the stand-in and its address."""
+    standin = SlackStandIn()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.standin = standin
+    server.handle_error = lambda *_: None
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield standin, f"http://127.0.0.1:{server.server_port}/api/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,224 @@
+"""Notifications to Slack, against a server that answers as Slack does and has its troubles."""
+
+import time
+from datetime import timedelta
+
+import msgspec
+import pytest
+from alert_builders import SOMEWHERE, found, notifier, open_ledger, settings
+from slack_standin import TOKEN, block_fault, slack
+
+from alerts.groups import Group
+from alerts.routes import Route
+from alerts.slack import SlackSender
+from txwatch.ledger import Step, StoredGroup
+from txwatch.model import Cursor, Severity
+from txwatch.testing import ManualClock
+
+
+@pytest.fixture
+def standin():
+    with slack() as (server, address):
+        yield server, address
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def ledger(tmp_path, clock):
+    opened = open_ledger(tmp_path, clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def service(ledger, standin, clock):
+    _, address = standin
+    senders = {
+        "ops": SlackSender(("#fraud",), TOKEN, address),
+        "second": SlackSender(("#second",), TOKEN, address),
+        "gone": SlackSender(("#nowhere",), TOKEN, address),
+    }
+    opened = []
+
+    def build(policy):
+        opened.append(notifier(ledger, policy, senders, clock))
+        return opened[-1]
+
+    yield build
+    for each in opened:
+        each.close()
+
+
+def discover(ledger, *anomalies):
+    ledger.commit_step("detectors", {SOMEWHERE: Cursor(1, 1)}, anomalies)
+
+
+def settle(service):
+    """Step until nothing moves and nothing is under way."""
+    while True:
+        progress = service.step()
+        if progress.handled == 0 and not progress.waiting:
+            return
+        time.sleep(0.005)
+
+
+def test_a_group_is_one_message_that_changes(service, ledger, standin, clock):
+    """Ten more anomalies, and the end, change the message; none is posted beside it."""
+    server, _ = standin
+    routed = service(settings("ops", group_by=("user",)))
+    discover(ledger, found("a0"))
+    settle(routed)
+    assert server.posts == []
+
+    clock.advance(timedelta(seconds=30))
+    settle(routed)
+    discover(ledger, *(found(f"a{n}") for n in range(1, 11)))
+    clock.advance(timedelta(seconds=300))
+    settle(routed)
+    clock.advance(timedelta(hours=1))
+    settle(routed)
+
+    assert len(server.posts) == 1
+    assert server.updates == 2
+    (message,) = server.messages.values()
+    assert message["text"].startswith("Resolved: HIGH user user-1-")
+    assert message["text"].endswith("and 10 more")
+
+
+def test_persons_are_pseudonyms_unless_the_route_is_cleared(service, ledger, standin, clock):
+    """Neither the entity nor the sentence names them; the link leads to the anomaly's page."""
+    server, _ = standin
+    routed = service(settings("ops", group_wait="0s"))
+    discover(ledger, found("a1", "customer-77"))
+    settle(routed)
+
+    text = str(server.posts[0])
+    assert "customer-77" not in text
+    assert "user-1-" in text
+    assert "https://grafana.example.org/d/txwatch-anomaly?var-anomaly=a1&from=" in text
+
+
+def test_critical_does_not_wait(service, ledger, standin):
+    """Its first message leaves at once."""
+    server, _ = standin
+    routed = service(settings("ops", group_wait="10m"))
+    discover(ledger, found("a1", severity=Severity.CRITICAL))
+    settle(routed)
+
+    assert len(server.posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "unanswered"), [("429", 0), ("503", 0), ("internal_error", 0), ("reset", 1)]
+)
+def test_troubles_pass(service, ledger, standin, clock, trouble, unanswered):
+    """Tried again later: at the time Slack names, otherwise after a growing wait."""
+    server, _ = standin
+    server.troubles.append(trouble)
+    routed = service(settings("ops", group_wait="0s"))
+    discover(ledger, found("a1"))
+    settle(routed)
+    assert server.posts == []
+
+    clock.advance(timedelta(seconds=6.9 if trouble == "429" else 0.9))
+    settle(routed)
+    assert server.posts == []
+    clock.advance(timedelta(seconds=1.2))
+    settle(routed)
+
+    assert len(server.posts) == 1
+    (sent,) = ledger.alerts().outbox(limit=9)
+    assert (sent.state, sent.attempts, sent.unanswered) == ("sent", 2, unanswered)
+
+
+def test_an_answer_that_is_lost_is_counted(service, ledger, standin, clock):
+    """Slack has the message, we do not know: the second one is the price, and it is in the outbox."""
+    server, _ = standin
+    server.troubles.append("lost")
+    routed = service(settings("ops", group_wait="0s"))
+    discover(ledger, found("a1"))
+    settle(routed)
+    clock.advance(timedelta(seconds=2))
+    settle(routed)
+
+    assert len(server.posts) == 2
+    assert [each.unanswered for each in ledger.alerts().outbox(limit=9)] == [1]
+
+
+def test_a_dead_channel_hands_over_to_its_fallback_and_says_so(service, ledger, standin):
+    """The message that arrives names the channel that failed."""
+    server, _ = standin
+    policy = settings("gone", "second", fallback="second")
+    alone = Route(channels=("gone",), group_wait="0s")
+    routed = service(msgspec.structs.replace(policy, route=alone))
+    discover(ledger, found("a1"))
+    settle(routed)
+
+    assert [each.state for each in ledger.alerts().outbox(limit=9)].count("dead") == 1
+    assert "gone failed: Slack refuses: channel_not_found" in str(server.posts)
+    assert routed.health().state == "degraded"
+
+
+def test_an_acknowledgement_changes_the_message_and_ends_repeats(service, ledger, standin, clock):
+    """Written by another process into the ledger."""
+    server, _ = standin
+    routed = service(settings("ops", group_wait="0s", repeat_interval="1h", resolve_after="1d"))
+    discover(ledger, found("a1"))
+    settle(routed)
+    clock.advance(timedelta(hours=1))
+    settle(routed)
+    assert len(server.posts) == 2
+    book = ledger.alerts()
+    epoch, (document,) = book.open_groups()
+    group = msgspec.structs.replace(msgspec.json.decode(document, type=Group), acknowledged_by="ada")
+    stored = StoredGroup(group_id=group.group_id, open=True, document=msgspec.json.encode(group))
+    book.commit("", epoch, Step(groups=[stored]))
+
+    settle(routed)
+    clock.advance(timedelta(hours=5))
+    settle(routed)
+
+    assert len(server.posts) == 2
+    assert "acknowledged by ada" in str(server.messages)
+
+
+def test_two_notifiers_tell_once(service, ledger, standin, clock):
+    """In turn on the same ledger: each sees that the other decided."""
+    server, _ = standin
+    policy = settings("ops", group_wait="0s", group_by=("user",))
+    first, second = service(policy), service(policy)
+    for n in range(20):
+        discover(ledger, found(f"a{n}", f"u{n}"))
+        first.step()
+        second.step()
+    settle(first)
+    settle(second)
+
+    assert len(server.posts) == 20
+
+
+def test_what_was_told_on_the_console_before_is_not_told_again(service, ledger, standin):
+    """Routes that are added later begin with what comes then."""
+    server, _ = standin
+    discover(ledger, found("old"))
+    ledger.advance("alerts", 1)
+    routed = service(settings("ops", group_wait="0s"))
+    discover(ledger, found("new", "u2"))
+    settle(routed)
+
+    assert len(server.posts) == 1
+
+
+def test_messages_of_any_length_keep_to_block_kit(service, ledger, standin):
+    """Names and sentences of thousands of characters, and what Slack would take for markup."""
+    server, _ = standin
+    routed = service(settings("ops", group_wait="0s", group_by=("type",)))
+    discover(ledger, *(found(f"a{n}", f"<@u{n}>&" * 200, merchant_id="m" * 500) for n in range(50)))
+    settle(routed)
+
+    assert len(server.posts) == 1
+    assert block_fault([{"type": "header", "text": {"text": "x" * 151}}]) is not None

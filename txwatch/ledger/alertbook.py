@@ -1,0 +1,249 @@
+"""What the notifier must not lose: groups, decisions with their reasons, the outbox, silences.
+
+Guarantee: a decision, the groups it changed, the notifications it made and the position in the queue are
+one transaction.  Two notifiers never decide the same: each says with which epoch it has read the groups,
+and the one that comes second is refused.  A notification is claimed before it is sent; one whose sender
+died is claimed again when the claim has run out, and counted as unanswered.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection
+
+from txwatch.errors import StoreBusyError
+from txwatch.ledger import audit, queue
+from txwatch.ledger.tables import alert_decisions, alert_groups, notifications, silences
+
+Opening = Callable[[], AbstractContextManager[Connection]]
+EPOCH = "alerts/epoch"
+"""Counts the changes of groups and silences, kept among the offsets."""
+PART = 500
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class StoredGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A group as bytes; `open` while it may still change."""
+
+    group_id: str
+    open: bool
+    document: bytes
+
+
+class StoredDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided at a time (seconds since 1970) about an anomaly or a group."""
+
+    at: float
+    anomaly_id: str | None
+    group_id: str | None
+    verdict: str
+    reason: str
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """One notification for one channel; `key` is the same however often it is tried."""
+
+    key: str
+    group_id: str
+    channel: str
+    document: bytes
+    due_at: float
+    state: str = "waiting"
+    attempts: int = 0
+    unanswered: int = 0
+    """How often nobody knows whether it arrived."""
+    written_at: float = 0.0
+    sent_at: float | None = None
+    reference: str = ""
+    """What the channel calls the message, so that it can be changed later."""
+    answer: str = ""
+    number: int = 0
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one decision changes; `position` is how far the queue is handled with it."""
+
+    groups: Sequence[StoredGroup] = ()
+    decisions: Sequence[StoredDecision] = ()
+    outgoing: Sequence[Outgoing] = ()
+    position: int | None = None
+
+
+class AlertBook:
+    """The ledger's part for alerts; every method is one transaction."""
+
+    def __init__(self, reading: Opening, writing: Opening) -> None:
+        self._reading, self._writing = reading, writing
+
+    def epoch(self) -> int:
+        """Return the count of changes so far."""
+        with self._reading() as connection:
+            return queue.offset(connection, EPOCH)
+
+    def open_groups(self) -> tuple[int, list[bytes]]:
+        """Return the epoch and the documents of all open groups, as of one moment."""
+        with self._reading() as connection:
+            rows = connection.scalars(sql.select(alert_groups.c.document).where(alert_groups.c.open == 1))
+            return queue.offset(connection, EPOCH), list(rows)
+
+    def commit(self, consumer: str, epoch: int, step: Step) -> int:
+        """Write a decision whole and return the new epoch; StoreBusyError if another one came first."""
+        with self._writing() as connection:
+            if queue.offset(connection, EPOCH) != epoch:
+                raise StoreBusyError("another process changed the alert groups meanwhile; try again")
+            self._write(connection, step)
+            if step.position is not None:
+                queue.advance(connection, consumer, step.position)
+            queue.advance(connection, EPOCH, epoch + 1)
+        return epoch + 1
+
+    def known(self, anomaly_ids: Sequence[str]) -> set[str]:
+        """Return those of the anomalies about which something was decided."""
+        found: set[str] = set()
+        with self._reading() as connection:
+            for start in range(0, len(anomaly_ids), PART):
+                part = anomaly_ids[start : start + PART]
+                grouped = alert_decisions.c.verdict == "grouped"
+                here = sql.and_(alert_decisions.c.anomaly_id.in_(part), grouped)
+                found.update(connection.scalars(sql.select(alert_decisions.c.anomaly_id).where(here)))
+        return found
+
+    def decisions(self, subject: str) -> list[StoredDecision]:
+        """Return what was decided about an anomaly or a group, in order."""
+        table = alert_decisions
+        here = sql.or_(table.c.anomaly_id == subject, table.c.group_id == subject)
+        with self._reading() as connection:
+            rows = connection.execute(sql.select(table).where(here).order_by(table.c.number)).mappings()
+            return [_convert(row, StoredDecision) for row in rows]
+
+    def groups(self, *, limit: int, only_open: bool) -> list[bytes]:
+        """Return documents of groups, the last changed first."""
+        query = sql.select(alert_groups.c.document).order_by(alert_groups.c.changed_at.desc()).limit(limit)
+        with self._reading() as connection:
+            return list(connection.scalars(query.where(alert_groups.c.open == 1) if only_open else query))
+
+    def group(self, group_id: str) -> bytes | None:
+        """Return the document of one group."""
+        with self._reading() as connection:
+            here = alert_groups.c.group_id == group_id
+            return connection.scalar(sql.select(alert_groups.c.document).where(here))
+
+    def claim(self, now: float, until: float, limit: int) -> list[Outgoing]:
+        """Return notifications that are due, and keep others from them until a time.
+
+        Of one group and channel only the oldest unsent one is given out, so that they go in order.
+        """
+        if not self._any_due(now):
+            return []
+        with self._writing() as connection:
+            rows = connection.execute(_due(now, limit)).mappings()
+            return [self._claimed(connection, _convert(row, Outgoing), until) for row in rows.all()]
+
+    def settle(self, number: int, changes: Mapping[str, object], more: Sequence[Outgoing] = ()) -> None:
+        """Write what became of a notification, and those that take its place."""
+        with self._writing() as connection:
+            row = sql.update(notifications).where(notifications.c.number == number)
+            connection.execute(row.values(**changes))
+            self._write(connection, Step(outgoing=more))
+
+    def reference(self, group_id: str, channel: str) -> str:
+        """Return what the channel called the last message about this group; empty before the first."""
+        n = notifications
+        here = sql.and_(n.c.group_id == group_id, n.c.channel == channel, n.c.reference != "")
+        with self._reading() as connection:
+            newest = sql.select(n.c.reference).where(here).order_by(n.c.number.desc()).limit(1)
+            return connection.scalar(newest) or ""
+
+    def outbox(self, *, limit: int, state: str | None = None) -> list[Outgoing]:
+        """Return notifications, the newest first."""
+        query = sql.select(notifications).order_by(notifications.c.number.desc()).limit(limit)
+        with self._reading() as connection:
+            rows = connection.execute(query.where(notifications.c.state == state) if state else query)
+            return [_convert(row, Outgoing) for row in rows.mappings()]
+
+    def outbox_counts(self) -> dict[str, int]:
+        """Return how many notifications are in each state."""
+        query = sql.select(notifications.c.state, sql.func.count()).group_by(notifications.c.state)
+        with self._reading() as connection:
+            return {str(row[0]): int(row[1]) for row in connection.execute(query)}
+
+    def silences(self) -> list[bytes]:
+        """Return the documents of all silences."""
+        with self._reading() as connection:
+            return list(connection.scalars(sql.select(silences.c.document).order_by(silences.c.silence_id)))
+
+    def put_silence(self, silence_id: str, document: bytes, at: float, actor: str) -> None:
+        """Write or replace a silence, with a record in the audit; notifiers heed it from their next step."""
+        with self._writing() as connection:
+            connection.execute(sql.delete(silences).where(silences.c.silence_id == silence_id))
+            connection.execute(sql.insert(silences).values(silence_id=silence_id, document=document))
+            audit.append(connection, at, actor, "silence", {"silence_id": silence_id})
+            queue.advance(connection, EPOCH, queue.offset(connection, EPOCH) + 1)
+
+    def _any_due(self, now: float) -> bool:
+        with self._reading() as connection:
+            return connection.execute(_due(now, 1)).first() is not None
+
+    def _claimed(self, connection: Connection, each: Outgoing, until: float) -> Outgoing:
+        values = {
+            "state": "sending",
+            "due_at": until,
+            "attempts": each.attempts + 1,
+            "unanswered": each.unanswered + (1 if each.state == "sending" else 0),
+        }
+        row = sql.update(notifications).where(notifications.c.number == each.number)
+        connection.execute(row.values(**values))
+        return msgspec.structs.replace(each, **values)
+
+    def _write(self, connection: Connection, step: Step) -> None:
+        if step.groups:
+            ids = [{"key": group.group_id} for group in step.groups]
+            connection.execute(
+                sql.delete(alert_groups).where(alert_groups.c.group_id == sql.bindparam("key")), ids
+            )
+            connection.execute(sql.insert(alert_groups), [_group_row(group, step) for group in step.groups])
+        if step.decisions:
+            rows = [msgspec.structs.asdict(decision) for decision in step.decisions]
+            connection.execute(sql.insert(alert_decisions), rows)
+        if step.outgoing:
+            rows = [msgspec.structs.asdict(each) for each in step.outgoing]
+            connection.execute(sql.insert(notifications), [_without(row, "number") for row in rows])
+
+
+def _due(now: float, limit: int) -> sql.Select[Any]:
+    earlier = notifications.alias("earlier")
+    waits_for_another = sql.exists().where(
+        earlier.c.group_id == notifications.c.group_id,
+        earlier.c.channel == notifications.c.channel,
+        earlier.c.number < notifications.c.number,
+        earlier.c.state.in_(("waiting", "sending")),
+    )
+    return (
+        sql.select(notifications)
+        .where(notifications.c.state.in_(("waiting", "sending")), notifications.c.due_at <= now)
+        .where(~waits_for_another)
+        .order_by(notifications.c.due_at, notifications.c.number)
+        .limit(limit)
+    )
+
+
+def _group_row(group: StoredGroup, step: Step) -> dict[str, object]:
+    changed = max((decision.at for decision in step.decisions), default=0.0)
+    return {
+        "group_id": group.group_id,
+        "open": int(group.open),
+        "changed_at": changed,
+        "document": group.document,
+    }
+
+
+def _without(row: dict[str, object], name: str) -> dict[str, object]:
+    return {key: value for key, value in row.items() if key != name}
+
+
+def _convert(row: sql.RowMapping, kind: type[T]) -> T:
+    names = {field.name for field in msgspec.structs.fields(kind)}
+    return kind(**{name: value for name, value in row.items() if name in names})
