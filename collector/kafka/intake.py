@@ -30,11 +30,12 @@ class Intake:
         messages, self.kept = self.kept, []
         size = sum(map(len, messages))
         while len(messages) < limit and size < MOST_BYTES:
-            arrived = self._consumer.consume(min(SLICE, limit - len(messages)), wait)
+            patience = 0.0 if messages else wait
+            arrived = self._consumer.consume(min(SLICE, limit - len(messages)), patience)
             good = [each for each in arrived if each.error() is None or self._is_good(each)]
             messages += good
             size += sum(map(len, good))
-            if not arrived or wait:
+            if not arrived:
                 break
         if messages:
             self._trouble.over()
