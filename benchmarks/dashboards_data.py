@@ -198,13 +198,13 @@ def _health(connection: Connection, world: World) -> int:
 
 
 def _found(world: World) -> Iterator[Anomaly]:
-    """Yield the anomalies, the newest first; every fiftieth is of the user, of the merchant."""
+    """Yield the anomalies, the newest first; every 300th is of the user, every 50th of the merchant."""
     luck = random.Random(5)  # noqa: S311 - a made-up world
     total = world.days * world.anomalies_a_day
     for number in range(total):
         at = world.until - timedelta(seconds=60 + number * world.days * 86_400 / (total + 1))
         reasons = tuple(_reason(luck, place) for place in range(luck.randint(1, 4)))
-        user = USER if number % 50 == 0 else f"user-{luck.randrange(1_000_000)}"
+        user = USER if number % 300 == 0 else f"user-{luck.randrange(1_000_000)}"
         yield Anomaly(
             anomaly_id=transaction_anomaly_id("orders", 0, number),
             kind="transaction",
@@ -234,10 +234,12 @@ def _found(world: World) -> Iterator[Anomaly]:
 
 def _reason(luck: random.Random, place: int) -> Reason:
     kind = luck.choice(list(AnomalyType)[:6])
+    method, rule = luck.randrange(14), luck.randrange(20)
+    by_rule = luck.random() < 0.2
     return Reason(
-        code=f"code-{luck.randrange(14)}",
+        code=f"rule-{rule}" if by_rule else f"code-{method}",
         sentence="the amount 512.00 EUR is 7.3 times what this user usually spends (70.10 EUR, 41 payments)",
-        detector="rules" if luck.random() < 0.2 else f"detector-{luck.randrange(14)}",
+        detector="rules" if by_rule else f"detector-{method}",
         type=kind,
         entity_kind="user",
         contribution=60.0 / (place + 1),

@@ -37,13 +37,25 @@ def imports(*packages: str) -> str:
     return "".join(f'import "{name}"\n' for name in packages)
 
 
-def points(bucket: str, measurement: str, fields: Sequence[str], start: str = START, stop: str = STOP) -> str:
-    """Return the points of a measurement, one row each, with these fields and all tags as columns."""
+def points(
+    bucket: str,
+    measurement: str,
+    fields: Sequence[str],
+    start: str = START,
+    stop: str = STOP,
+    *,
+    having: str = "",
+) -> str:
+    """Return the points of a measurement, one row each, with these fields and all tags as columns.
+
+    `having` is a condition on tags.
+    """
     wanted = " or ".join(f'r._field == "{name}"' for name in fields)
+    tagged = f" and {having}" if having else ""
     return f"""\
 from(bucket: "{bucket}")
     |> range(start: {start}, stop: {stop})
-    |> filter(fn: (r) => r._measurement == "{measurement}")
+    |> filter(fn: (r) => r._measurement == "{measurement}"{tagged})
     |> filter(fn: (r) => {wanted})
     |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
     |> group()
@@ -74,26 +86,46 @@ def one_user(which: str) -> str:
     return f"    |> filter(fn: (r) => r.user_id == ${{{which}:json}})\n"
 
 
+def counted_over_time(by: str) -> str:
+    """Return the end of a query that counts rows in each interval, a table for each value of a column."""
+    return f"""\
+    |> map(fn: (r) => ({{_time: r._time, {by}: r.{by}, count: 1}}))
+    |> group(columns: ["{by}"])
+    |> sort(columns: ["_time"])
+    |> aggregateWindow(every: $__interval, fn: sum, column: "count", timeSrc: "_start", createEmpty: false)
+    |> keep(columns: ["_time", "{by}", "count"])
+"""
+
+
 def worst_first(by: str, most: int) -> str:
-    """Return the end of a query that counts rows (with `severity`) by a column, the most frequent first."""
+    """Return the end of a query that counts rows (with `severity`) by a column, the most frequent first.
+
+    What is counted of each severity stands in one number, four digits each: one sum a value is quick where
+    a function of ours would be called a row.
+    """
     return f"""\
     |> map(
-        fn: (r) => ({{r with rank:
-            if r.severity == "critical" then 4
-            else if r.severity == "high" then 3
-            else if r.severity == "medium" then 2
+        fn: (r) => ({{{by}: r.{by}, weight:
+            if r.severity == "critical" then 1000000000000
+            else if r.severity == "high" then 100000000
+            else if r.severity == "medium" then 10000
             else 1,
         }}),
     )
     |> group(columns: ["{by}"])
-    |> reduce(
-        fn: (r, accumulator) => ({{
-            count: accumulator.count + 1,
-            worst: if r.rank > accumulator.worst then r.rank else accumulator.worst,
-        }}),
-        identity: {{count: 0, worst: 0}},
-    )
+    |> sum(column: "weight")
     |> group()
+    |> map(
+        fn: (r) => ({{
+            {by}: r.{by},
+            count: r.weight / 1000000000000 + r.weight / 100000000 % 10000 + r.weight / 10000 % 10000 + r.weight % 10000,
+            worst:
+                if r.weight >= 1000000000000 then 4
+                else if r.weight >= 100000000 then 3
+                else if r.weight >= 10000 then 2
+                else 1,
+        }}),
+    )
     |> sort(columns: ["count", "worst"], desc: true)
     |> limit(n: {most})
 """

@@ -2,7 +2,16 @@
 
 from grafana.audience import Audience
 from grafana.panels.query import Query
-from grafana.queries.flux import START, STOP, anomalies, imports, points, reasons, worst_first
+from grafana.queries.flux import (
+    START,
+    STOP,
+    anomalies,
+    counted_over_time,
+    imports,
+    points,
+    reasons,
+    worst_first,
+)
 
 SEVERITIES = ("critical", "high", "medium", "low")
 LISTED = (
@@ -48,13 +57,8 @@ union(tables: [none, found])
 def severity_over_time(audience: Audience) -> Query:
     """How many of each severity in each interval: a series each."""
     text = f"""\
-{imports("date", "strings")}
-{anomalies(audience.found)}    |> map(fn: (r) => ({{_time: date.truncate(t: r._time, unit: $__interval), severity: r.severity}}))
-    |> group(columns: ["severity", "_time"])
-    |> reduce(fn: (r, accumulator) => ({{count: accumulator.count + 1}}), identity: {{count: 0}})
-    |> group(columns: ["severity"])
-    |> sort(columns: ["_time"])
-"""
+{imports("strings")}
+{anomalies(audience.found)}{counted_over_time("severity")}"""
     return Query(text=text, columns=("_time", "severity", "count"), uid=audience.flux)
 
 

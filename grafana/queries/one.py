@@ -55,7 +55,7 @@ def reasons(audience: Audience) -> Query:
     kept = ", ".join(f'"{name}"' for name in columns)
     fields = ("anomaly_id", "place", *(name for name in columns if name != "code"))
     text = f"""\
-{points(audience.found, "reasons", fields)}{_ID}    |> sort(columns: ["place"])
+{_near(audience)}{points(audience.found, "reasons", fields, "first", "last")}{_ID}    |> sort(columns: ["place"])
     |> keep(columns: [{kept}])
 """
     return Query(text=text, columns=("contribution", "sentence", "type", "code"), uid=audience.flux)
@@ -68,7 +68,7 @@ def hour(audience: Audience) -> Query:
     )  # fmt: skip
     kept = ", ".join(f'"{name}"' for name in ("_time", *fields))
     text = f"""\
-{points(audience.found, "context", ("anomaly_id", *fields))}{_ID}    |> sort(columns: ["_time"], desc: true)
+{_near(audience)}{points(audience.found, "context", ("anomaly_id", *fields), "first", "last")}{_ID}    |> sort(columns: ["_time"], desc: true)
     |> keep(columns: [{kept}])
 """
     return Query(text=text, columns=("_time", *fields), uid=audience.flux)
@@ -77,7 +77,7 @@ def hour(audience: Audience) -> Query:
 def hour_drawn(audience: Audience) -> Query:
     """The same as two series: the transaction itself, and the others."""
     text = f"""\
-{points(audience.found, "context", ("anomaly_id", "amount", "itself"))}{_ID}    |> map(fn: (r) => ({{_time: r._time, amount: r.amount, which: if r.itself then "this one" else "the others"}}))
+{_near(audience)}{points(audience.found, "context", ("anomaly_id", "amount", "itself"), "first", "last")}{_ID}    |> map(fn: (r) => ({{_time: r._time, amount: r.amount, which: if r.itself then "this one" else "the others"}}))
     |> group(columns: ["which"])
     |> sort(columns: ["_time"])
 """
@@ -102,6 +102,30 @@ def same_place(audience: Audience) -> Query:
 {points(audience.found, "anomalies", fields)}    |> filter(fn: (r) => r.merchant_id == ${{where:json}} or r.kind == "series")
 {listed(100)}"""
     return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
+
+
+def _near(audience: Audience) -> str:
+    """Return the beginning of a query that reads only around the anomaly, from `first` to `last`."""
+    return f"""\
+{imports("array", "date")}
+at = (
+    union(
+        tables: [
+            array.from(rows: [{{_time: {STOP}}}]),
+            from(bucket: "{audience.found}")
+                |> range(start: {START}, stop: {STOP})
+                |> filter(fn: (r) => r._measurement == "anomalies" and r._field == "anomaly_id")
+                |> filter(fn: (r) => r._value == ${{id:json}})
+                |> group()
+                |> keep(columns: ["_time"]),
+        ],
+    )
+        |> sort(columns: ["_time"])
+        |> findRecord(fn: (key) => true, idx: 0)
+)._time
+first = date.sub(from: at, d: 61m)
+last = date.add(to: at, d: 61m)
+"""
 
 
 def _looked_up(audience: Audience, field: str) -> Query:

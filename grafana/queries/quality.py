@@ -3,7 +3,7 @@
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
-from grafana.queries.flux import imports, reasons
+from grafana.queries.flux import counted_over_time, imports, reasons
 
 YOUNG = 20
 """Observations below which a baseline still warms up."""
@@ -43,18 +43,17 @@ def levels(audience: Audience) -> Query:
 def young(audience: Audience) -> Query:
     """The share of detectors' reasons that stood on few observations, in percent, in each interval."""
     text = f"""\
-{imports("date", "strings")}
+{imports("strings")}
 {reasons(audience.found, ("baseline_size",))}    |> filter(fn: (r) => exists r.baseline_size and r.detector != "rules")
     |> map(
         fn: (r) => ({{
-            _time: date.truncate(t: r._time, unit: $__interval),
+            _time: r._time,
             share: if r.baseline_size < {YOUNG} then 100.0 else 0.0,
         }}),
     )
-    |> group(columns: ["_time"])
-    |> mean(column: "share")
-    |> group()
     |> sort(columns: ["_time"])
+    |> aggregateWindow(every: $__interval, fn: mean, column: "share", timeSrc: "_start", createEmpty: false)
+    |> keep(columns: ["_time", "share"])
 """
     return Query(text=text, columns=("_time", "share"), uid=audience.flux)
 
@@ -96,12 +95,8 @@ def series(audience: Audience) -> Query:
 
 def _over_time(audience: Audience, condition: str, name: str, value: str) -> Query:
     text = f"""\
-{imports("date", "strings")}
+{imports("strings")}
 {reasons(audience.found, ("place", "baseline_level"))}    |> filter(fn: (r) => {condition})
-    |> map(fn: (r) => ({{_time: date.truncate(t: r._time, unit: $__interval), {name}: {value}}}))
-    |> group(columns: ["{name}", "_time"])
-    |> reduce(fn: (r, accumulator) => ({{count: accumulator.count + 1}}), identity: {{count: 0}})
-    |> group(columns: ["{name}"])
-    |> sort(columns: ["_time"])
-"""
+    |> map(fn: (r) => ({{_time: r._time, {name}: {value}}}))
+{counted_over_time(name)}"""
     return Query(text=text, columns=("_time", name, "count"), uid=audience.flux)

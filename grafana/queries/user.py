@@ -11,6 +11,11 @@ from grafana.queries.flux import imports, points
 from grafana.queries.found import LISTED, listed
 
 _WHO = "    |> filter(fn: (r) => r.user_id == ${who:json})\n"
+_OWN = (
+    imports("contrib/qxip/hash", "strings")
+    + "ub = strings.substring(v: hash.sha256(v: ${who:json}), start: 0, end: 3)\n"
+)
+_HERE = "r.ub == ub"
 _BY_USER = (
     '"transactions"."autogen"."by_user" WHERE ub = \'$ub\' AND user_id =~ /^${who:regex}$/ AND $timeFilter'
 )
@@ -93,7 +98,7 @@ def transactions(audience: Audience) -> Query:
 def known_amounts(audience: Audience) -> Query:
     """Amounts in the hours around anomalies, each once."""
     text = f"""\
-{points(audience.found, "context", ("user_id", "amount", "transaction_id"))}{_WHO}    |> unique(column: "transaction_id")
+{_OWN}{points(audience.found, "context", ("user_id", "amount", "transaction_id"), having=_HERE)}{_WHO}    |> unique(column: "transaction_id")
     |> keep(columns: ["_time", "amount"])
     |> sort(columns: ["_time"])
 """
@@ -105,7 +110,7 @@ def known_transactions(audience: Audience) -> Query:
     fields = ("amount", "currency", "status", "merchant_id", "channel", "country", "transaction_id")
     kept = ", ".join(f'"{name}"' for name in ("_time", *fields))
     text = f"""\
-{points(audience.found, "context", ("user_id", *fields))}{_WHO}    |> unique(column: "transaction_id")
+{_OWN}{points(audience.found, "context", ("user_id", *fields), having=_HERE)}{_WHO}    |> unique(column: "transaction_id")
     |> sort(columns: ["_time"], desc: true)
     |> keep(columns: [{kept}])
 """

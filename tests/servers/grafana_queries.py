@@ -13,6 +13,7 @@ import msgspec
 import urllib3
 
 ALL = ".*"
+PATIENCE_SECONDS = 60
 _VARIABLE = re.compile(r"\$\{(\w+)(?::(\w+))?\}|\$([A-Za-z]\w*)")
 _REGEX = re.compile(r"[\\^$*+?.()|\[\]{}/]")
 
@@ -83,6 +84,7 @@ def _flux(text: str, asking: Asking) -> list[dict[str, str]]:
         f"{asking.url}/api/v2/query?org={asking.org}",
         json={"query": text, "dialect": {"annotations": [], "header": True}},
         headers={"Authorization": f"Token {asking.token}", "Accept": "application/csv"},
+        timeout=PATIENCE_SECONDS,
     )
     assert answer.status == 200, f"{answer.data.decode()}\n{text}"
     found: list[dict[str, str]] = []
@@ -103,6 +105,7 @@ def _influxql(text: str, asking: Asking) -> list[dict[str, str]]:
             "Authorization": f"Token {asking.token}",
             "Content-Type": "application/x-www-form-urlencoded",
         },
+        timeout=PATIENCE_SECONDS,
     )
     assert answer.status == 200, f"{answer.data.decode()}\n{text}"
     (result,) = answer.json()["results"]

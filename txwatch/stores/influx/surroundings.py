@@ -1,11 +1,11 @@
 """What people need around an anomaly, in its buckets: measurements `reasons` and `context`.
 
     reasons,code=user_amount,detector=..,mode=live anomaly_id="1f..",contribution=61.5,... <event time>
-    context,mode=live anomaly_id="1f..",transaction_id="t1",amount=12.5,... <event time of that transaction>
+    context,mode=live,ub=c6c anomaly_id="1f..",transaction_id="t1",... <event time of that transaction>
 
 A reason is one point, with what its anomaly is filtered by; codes are those of detectors and rules, so
 they are bounded.  Context is the user's hour before and after.  Below the millisecond stands a hash of what
-the point is about, so that different ones do not meet.
+the point is about, so that different ones do not meet.  `ub` is the entity bucket of the user as shown.
 
 Guarantee: written again, all of it is the same points.
 """
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from txwatch.model import Anomaly, Reason
+from txwatch.stores.influx.entities import entity_bucket
 from txwatch.stores.influx.layout import LAP, NOTHING
 from txwatch.stores.influx.points import FieldValue, point, point_time
 
@@ -52,7 +53,8 @@ def context_lines(anomaly: Anomaly, rows: pl.DataFrame) -> Iterable[str]:
             **{name: row[name] or NOTHING for name in CONTEXT_TEXTS},
         }
         time = point_time(row["timestamp"], _number(anomaly.anomaly_id, *map(str, own)))
-        yield point(CONTEXT, {"mode": anomaly.mode.value}, fields, time)
+        tags = {"mode": anomaly.mode.value, "ub": entity_bucket(row["user_id"])}
+        yield point(CONTEXT, tags, fields, time)
 
 
 def _reason_fields(anomaly: Anomaly, reason: Reason, place: int) -> dict[str, FieldValue]:
