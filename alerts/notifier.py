@@ -60,7 +60,8 @@ class RoutedNotifier:
             return Progress(handled=1, finished=False)
         if moved:
             self._counts = self._book.outbox_counts()
-        return Progress(handled=handled + moved, finished=True, waiting=len(self._outbox) > 0)
+        under_way = len(self._outbox) > 0
+        return Progress(handled=handled + moved, finished=not under_way, waiting=under_way)
 
     def health(self) -> Health:
         """Return how many groups are open, and how full the outbox is."""

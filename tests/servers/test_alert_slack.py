@@ -222,3 +222,20 @@ def test_messages_of_any_length_keep_to_block_kit(service, ledger, standin):
 
     assert len(server.posts) == 1
     assert block_fault([{"type": "header", "text": {"text": "x" * 151}}]) is not None
+
+
+def test_a_storm_is_one_message_an_entity(service, ledger, standin, clock):
+    """10,000 anomalies of 300 users: 300 messages, changed in place; every anomaly is counted in one."""
+    server, _ = standin
+    routed = service(settings("ops", group_by=("user",), group_wait="30s", group_interval="5m"))
+    discover(ledger, *(found(f"a{n}", f"u{n % 300}") for n in range(10_000)))
+    settle(routed)
+    clock.advance(timedelta(seconds=30))
+    settle(routed)
+    clock.advance(timedelta(hours=1))
+    settle(routed)
+
+    assert len(server.posts) == 300
+    assert server.updates == 300
+    counts = [message["blocks"][-2]["elements"][0]["text"] for message in server.messages.values()]
+    assert sum(int(text.split()[0]) for text in counts) == 10_000
