@@ -20,7 +20,7 @@ from txwatch.ports import Service
 from txwatch.settings import current_environment, current_settings
 from txwatch.shipped import rules_document, rules_path, section
 from txwatch.supervise import work
-from txwatch.workplace import Workplace, open_workplace
+from txwatch.workplace import Workplace, open_audit, open_workplace
 
 
 def open_notifier(workplace: Workplace, *, file: Path | None, console: bool) -> NotifierService:
@@ -70,6 +70,7 @@ def alert(
         services: list[Service] = [
             open_notifier(workplace, file=file, console=True),
             *open_routes(workplace),
+            *open_audit(workplace),
         ]
         with watched(services, workplace, metrics) as beat:
             work(services, workplace.clock, once=once, observe=beat)

@@ -77,7 +77,8 @@ def open_detector(workplace: Workplace, *, window_seconds: int | None = None) ->
     configuration = read_configuration(rules_path(settings), window_seconds=window_seconds)
     if isinstance(workplace.store, ChangeStore):
         versions = {"rules": configuration.rulebook().version, "code": __version__}
-        note_changes(workplace.store, versions, workplace.clock.now())
+        for kind in note_changes(workplace.store, versions, workplace.clock.now()):
+            workplace.ledger.record("detectors", f"{kind} in use", {"version": versions[kind]})
     snapshot = workplace.ledger.load_snapshot(CONSUMER)
     detection = (
         Detection.fresh(configuration)

@@ -44,7 +44,7 @@ from txwatch.settings import Settings, current_settings
 from txwatch.supervise import StopRequest, work
 from txwatch.views.listing import as_line, as_table, explanation
 from txwatch.views.report import write_report
-from txwatch.workplace import open_workplace
+from txwatch.workplace import open_audit, open_workplace
 
 app = typer.Typer(
     name="txwatch",
@@ -150,6 +150,7 @@ def run(
             *detectors.cli.open_context(workplace),
             alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
             *alerts.cli.open_routes(workplace),
+            *open_audit(workplace),
         ]
         with watched(services, workplace, metrics) as beat:
             work(services, workplace.clock, once=once, observe=beat)

@@ -250,6 +250,25 @@ class ChangeStore(Protocol):
         """Return the newest version of each kind."""
 
 
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Who did what: `at` in seconds since 1970 UTC, `facts` a JSON object, `hash` covers the one before."""
+
+    number: int
+    at: float
+    actor: str
+    action: str
+    facts: str
+    hash: str
+
+
+@runtime_checkable
+class AuditStore(Protocol):
+    """Copies of the ledger's audit, for dashboards; the ledger's own is the one that counts."""
+
+    def put_audit(self, records: Sequence[AuditRecord]) -> None:
+        """Write durably; repeating it changes nothing."""
+
+
 class QuarantineStore(Protocol):
     """Rejected messages, one per (source, partition, sequence)."""
 

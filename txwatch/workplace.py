@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from txwatch.auditing import AuditService
 from txwatch.clock import SystemClock
 from txwatch.errors import StoreError
 from txwatch.ledger import Ledger
-from txwatch.ports import Store
+from txwatch.ports import AuditStore, Service, Store
 from txwatch.settings import Settings, current_environment
 from txwatch.stores import open_store
 
@@ -21,6 +22,12 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
     clock: SystemClock
     store: Store
     ledger: Ledger
+
+
+def open_audit(workplace: Workplace) -> list[Service]:
+    """Return the service that copies the audit, where the store takes copies."""
+    store = workplace.store
+    return [AuditService(store, workplace.ledger)] if isinstance(store, AuditStore) else []
 
 
 @contextmanager

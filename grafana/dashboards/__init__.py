@@ -6,6 +6,7 @@ A dashboard is a function of its audience: the organisation whose data sources i
 from collections.abc import Callable
 
 from grafana.audience import Audience
+from grafana.dashboards.administration import administration
 from grafana.dashboards.anomaly import anomaly
 from grafana.dashboards.explore import explore
 from grafana.dashboards.health import health
@@ -22,7 +23,7 @@ WATCHING: tuple[Dashboard, ...] = (now, anomaly, user, merchant, explore, detect
 DASHBOARDS: dict[str, tuple[Dashboard, ...]] = {
     "operations": WATCHING,
     "investigations": WATCHING,
-    "administration": (),
+    "administration": (administration,),
 }
 """By organisation, in the order of the menu."""
 

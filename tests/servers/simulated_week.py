@@ -22,6 +22,7 @@ from detectors.configuration import read_configuration
 from detectors.context import ContextService
 from detectors.detection import Detection
 from detectors.service import DetectorService
+from txwatch.auditing import AuditService
 from txwatch.health import HealthRecorder
 from txwatch.ledger import Ledger
 from txwatch.model import Quarantined, Rejected
@@ -87,7 +88,9 @@ def _services(
     window_seconds: int | None,
 ) -> list[Service]:
     configuration = read_configuration(ROOT / "rules.yaml", window_seconds=window_seconds)
-    note_changes(store, {"rules": configuration.rulebook().version, "code": "0.1.0"}, clock.now())
+    versions = {"rules": configuration.rulebook().version, "code": "0.1.0"}
+    for kind in note_changes(store, versions, clock.now()):
+        ledger.record("detectors", f"{kind} in use", {"version": versions[kind]})
     source = SimulatorSource(Simulation(settings), {}, live=clock)
     detection = Detection.fresh(configuration)
     return [
@@ -96,6 +99,7 @@ def _services(
         EntityService(store, ledger, rates=RATES),
         DetectorService(store, ledger, detection, clock, at={}, batch=5_000),
         ContextService(store, ledger),
+        AuditService(store, ledger),
     ]
 
 

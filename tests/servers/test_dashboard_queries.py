@@ -17,7 +17,7 @@ from grafana_queries import ALL, Asking, rows_of
 from influx_fixtures import InfluxStores
 from simulated_week import PSEUDONYMS, Week, fill
 
-from grafana.audience import INVESTIGATIONS, OPERATIONS, Audience
+from grafana.audience import AUDIENCES, INVESTIGATIONS, OPERATIONS, Audience
 from grafana.build import files
 from grafana.dashboards import pages_of
 from txwatch.model import Anomaly
@@ -116,7 +116,7 @@ def numbers(rows: list[dict[str, str]], name: str, count: str) -> dict[str, int]
     return {row[name]: int(row[count]) for row in rows}
 
 
-PLACES = [(audience, place) for audience in (OPERATIONS, INVESTIGATIONS) for place, _ in queries(audience)]
+PLACES = [(audience, place) for audience in AUDIENCES for place, _ in queries(audience)]
 
 
 @pytest.mark.parametrize(("audience", "place"), PLACES, ids=lambda v: getattr(v, "name", v))
@@ -124,7 +124,9 @@ def test_every_query_brings_rows_of_its_columns(watched, audience, place):
     """With the token of its organisation; on the page of a user, for one of those with anomalies."""
     target = target_of(audience, place)
     title = place.split(", ", maxsplit=1)[0]
-    since = watched.week.since - timedelta(hours=1) if "marks" in place else SINCE
+    since = SINCE
+    if "marks" in place or title == "Administration":
+        since = watched.week.since - timedelta(hours=1)
     users = busiest(watched, audience) if title == "User" else [""]
 
     for user in users:

@@ -13,6 +13,7 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
 from txwatch.ledger.tables import audit
+from txwatch.ports import AuditRecord
 
 FIRST = "0" * 64
 
@@ -24,6 +25,12 @@ def append(connection: Connection, at: float, actor: str, action: str, facts: Ma
     text = json.dumps(dict(facts), sort_keys=True)
     values = {"at": at, "actor": actor, "action": action, "facts": text}
     connection.execute(sql.insert(audit).values(values | {"hash": _hash(before, at, actor, action, text)}))
+
+
+def beyond(connection: Connection, after: int, limit: int) -> list[AuditRecord]:
+    """Return records after a number, in order."""
+    query = sql.select(audit).where(audit.c.number > after).order_by(audit.c.number).limit(limit)
+    return [AuditRecord(**row) for row in connection.execute(query).mappings()]
 
 
 def first_broken(connection: Connection) -> int | None:

@@ -14,7 +14,7 @@ from txwatch.ledger.database import READING, open_sqlite, sentences
 from txwatch.ledger.queue import Discovery
 from txwatch.ledger.snapshots import Snapshot
 from txwatch.model import Anomaly, Cursor, Partition
-from txwatch.ports import Clock
+from txwatch.ports import AuditRecord, Clock
 
 
 class Ledger:
@@ -104,6 +104,11 @@ class Ledger:
         """Append to the audit."""
         with self._writing() as connection:
             audit.append(connection, self._now(), actor, action, facts)
+
+    def audited(self, after: int, limit: int) -> list[AuditRecord]:
+        """Return records of the audit beyond a number, in order."""
+        with self._reading() as connection:
+            return audit.beyond(connection, after, limit)
 
     def verify(self) -> int | None:
         """Return the number of the first audit record that was tampered with, None when all is whole."""

@@ -61,14 +61,14 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 ROLES: dict[str, Role] = {
     "services": Role(
         read=(TRANSACTIONS, FEED, METRICS, *TRAFFIC.values(), ANOMALIES, CASES, QUARANTINE),
-        write=(TRANSACTIONS, FEED, METRICS, *COUNTED, ANOMALIES, CASES, QUARANTINE),
+        write=(TRANSACTIONS, FEED, METRICS, *COUNTED, ANOMALIES, CASES, QUARANTINE, AUDIT),
     ),
     "collector": Role(
         read=(TRANSACTIONS, FEED, METRICS, *COUNTED, QUARANTINE),
         write=(TRANSACTIONS, FEED, METRICS, *COUNTED, QUARANTINE),
     ),
     "detector": Role(read=(TRANSACTIONS, FEED, METRICS, ANOMALIES, CASES), write=(METRICS, ANOMALIES, CASES)),
-    "notifier": Role(read=(METRICS,), write=(METRICS,)),
+    "notifier": Role(read=(METRICS,), write=(METRICS, AUDIT)),
     "operator": Role(read=(METRICS, *TRAFFIC.values(), ANOMALIES)),
     "investigator": Role(read=(METRICS, *TRAFFIC.values(), ANOMALIES, CASES, TRANSACTIONS)),
     "administrator": Role(read=(AUDIT,)),

@@ -11,6 +11,7 @@ from txwatch.masking import Pseudonym
 from txwatch.model import Anomaly, Cursor, Partition, Quarantined
 from txwatch.ports import (
     AnomalyQuery,
+    AuditRecord,
     Clock,
     HealthPoint,
     RetentionPolicy,
@@ -20,7 +21,7 @@ from txwatch.ports import (
     TrafficQuery,
     TransactionQuery,
 )
-from txwatch.stores.influx.anomalies import put_anomalies, put_context, read_anomalies
+from txwatch.stores.influx.audit import put_audit
 from txwatch.stores.influx.changes import put_change, versions_in_use
 from txwatch.stores.influx.conditions import between, where
 from txwatch.stores.influx.connection import Access, Connection
@@ -107,6 +108,10 @@ class InfluxStore:
     def put_change(self, kind: str, version: str, sentence: str, at: datetime) -> None:
         """Write that a version is in use from `at` on."""
         put_change(self._connection, kind, version, sentence, at)
+
+    def put_audit(self, records: Sequence[AuditRecord]) -> None:
+        """Write copies of the ledger's audit."""
+        put_audit(self._connection, records)
 
     def versions_in_use(self) -> dict[str, str]:
         """Return the newest version of each kind."""

@@ -1,0 +1,109 @@
+"""Each role logs into a real Grafana and opens each of its pages: nothing empty, links lead on.
+
+TXWATCH_GRAFANA_URL names a Grafana that may be filled, TXWATCH_GRAFANA_ADMIN its administrator as
+USER:PASSWORD; TXWATCH_PICTURES a folder in which pictures of the pages are kept.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from grafana_loaded import LoadedGrafana
+from influx_fixtures import InfluxStores
+from playwright.sync_api import Browser, Page, expect
+from simulated_week import fill
+
+from grafana.audience import AUDIENCES, Audience
+from grafana.dashboards import pages_of
+
+RANGE = "from=now-2d&to=now"
+SIZE = {"width": 1600, "height": 1500}
+PAGES = [(audience, page) for audience in AUDIENCES for page in pages_of(audience)]
+
+
+@pytest.fixture(scope="module")
+def grafana(influxdb, tmp_path_factory) -> Iterator[LoadedGrafana]:
+    url, administrator = os.environ.get("TXWATCH_GRAFANA_URL"), os.environ.get("TXWATCH_GRAFANA_ADMIN")
+    if not url or not administrator:
+        pytest.skip("no Grafana at hand: TXWATCH_GRAFANA_URL and TXWATCH_GRAFANA_ADMIN name one")
+    stores = InfluxStores(influxdb)
+    stores.initialise()
+    live = timedelta(minutes=5)
+    week = fill(stores.access(), tmp_path_factory.mktemp("week"), live=live, window_seconds=900)
+    loaded = LoadedGrafana(url, administrator)
+    loaded.load(influxdb.url, stores.org, stores.tokens)
+    yield loaded
+    week.store.close()
+
+
+@pytest.fixture(scope="module")
+def people(grafana, browser: Browser) -> Iterator[dict[str, Page]]:
+    """A tab for each audience, logged in as somebody who may only view."""
+    tabs = {}
+    for audience, (name, password) in grafana.people.items():
+        tab = browser.new_context(viewport=SIZE, device_scale_factor=1).new_page()
+        tab.goto(f"{grafana.url}/login")
+        tab.fill("input[name=user]", name)
+        tab.fill("input[name=password]", password)
+        tab.click("button[type=submit]")
+        tab.wait_for_url(lambda url: "/login" not in url)
+        tabs[audience] = tab
+    yield tabs
+    for tab in tabs.values():
+        tab.context.close()
+
+
+def opened(grafana: LoadedGrafana, tab: Page, uid: str, query: str = "") -> list[str]:
+    """Open a page and wait until it is still; return what went wrong with its requests."""
+    wrong: list[str] = []
+    tab.on("response", lambda r: wrong.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    tab.goto(f"{grafana.url}/d/{uid}?{RANGE}&{query}")
+    tab.wait_for_load_state("networkidle")
+    expect(tab.get_by_label("Panel loading bar")).to_have_count(0)
+    return wrong
+
+
+@pytest.mark.parametrize(("audience", "page"), PAGES, ids=lambda v: getattr(v, "name", getattr(v, "uid", v)))
+def test_every_panel_shows_something(grafana, people, audience: Audience, page):
+    """No panel has an error or no data, and no request fails."""
+    tab = people[audience.name]
+    wrong = opened(grafana, tab, page.uid)
+
+    for panel in page.panels:
+        expect(
+            tab.get_by_role("heading", name=panel.title.replace("$series", "count/all"), exact=True).first
+        ).to_be_visible()
+    assert wrong == []
+    assert tab.get_by_text("No data", exact=True).count() == 0
+    assert tab.locator(".panel-info-corner--error").count() == 0
+    if folder := os.environ.get("TXWATCH_PICTURES"):
+        tab.screenshot(path=Path(folder) / f"{audience.name}-{page.uid.removeprefix('txwatch-')}.png")
+
+
+@pytest.mark.parametrize("audience", AUDIENCES[:2], ids=lambda a: a.name)
+def test_a_reason_leads_to_its_anomaly(grafana, people, audience: Audience):
+    """From the list to the page of one, which shows that one."""
+    tab = people[audience.name]
+    opened(grafana, tab, "txwatch-now", "var-severity=high")
+    link = tab.locator("a[href*='/d/txwatch-anomaly']").first
+    reason = link.inner_text()
+    link.click()
+    tab.wait_for_url("**/d/txwatch-anomaly**")
+    tab.wait_for_load_state("networkidle")
+
+    expect(tab.get_by_text("high", exact=True).first).to_be_visible()
+    expect(tab.get_by_text(reason, exact=True).first).to_be_visible()
+
+
+@pytest.mark.parametrize("audience", AUDIENCES[:2], ids=lambda a: a.name)
+def test_filters_go_along_to_the_next_page(grafana, people, audience: Audience):
+    """And so does the range of time."""
+    tab = people[audience.name]
+    opened(grafana, tab, "txwatch-now", "var-severity=high&var-country=DE")
+    tab.get_by_role("link", name="Explore", exact=True).click()
+    tab.wait_for_url("**/d/txwatch-explore**")
+
+    for kept in ("var-severity=high", "var-country=DE", "from=now-2d"):
+        assert kept in tab.url
