@@ -8,7 +8,18 @@ from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, course, number, table
 from grafana.queries import one
 
-HIDDEN = ("severity", "score", "reason", "entity_kind", "entity_id", "late", "rules", "mode", "kind")
+HIDDEN = (
+    "anomaly_id",
+    "severity",
+    "score",
+    "reason",
+    "entity_kind",
+    "entity_id",
+    "late",
+    "rules",
+    "mode",
+    "kind",
+)
 """What other panels show, or the anomaly's own page does not need."""
 
 
@@ -131,10 +142,10 @@ def _hour_rows(audience: Audience) -> Panel:
         Column(name="currency", title="Currency", width=80),
         Column(name="status", title="Status", width=90),
         Column(name="merchant_id", title="Merchant", link=TO_MERCHANT, width=90),
-        Column(name="channel", title="Channel", width=95),
         Column(name="country", title="Country", width=75),
         Column(name="transaction_id", title="Transaction"),
-        Column(name="itself", title="This one", width=75),
+        Column(name="itself", title="This one", width=85),
+        Column(name="channel", hidden=True),
     )
     return table(
         "Transactions within an hour",

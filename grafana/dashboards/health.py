@@ -3,7 +3,7 @@
 from grafana.audience import Audience
 from grafana.dashboards.links import HEALTH
 from grafana.dashboards.shared import changes
-from grafana.panels.look import ACT, WATCH, Column
+from grafana.panels.look import ACT, WATCH, Column, override
 from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, course, number, table
 from grafana.queries import health as asked
@@ -69,6 +69,7 @@ def _lag(audience: Audience) -> Panel:
         "How far the collector is behind the newest event it took. Healthy: below 5 s with live traffic; it "
         "grows at night when nobody pays.",
         asked.figure(audience, "collector", "event_lag_seconds"),
+        name="newest event",
         unit="s",
         steps=((30, WATCH), (300, ACT)),
         interval="1m",
@@ -83,6 +84,10 @@ def _end_to_end(audience: Audience) -> Panel:
         "intake does not, the store is slow.",
         asked.figure(audience, "metrics", "end_to_end_p95_seconds"),
         asked.figure(audience, "metrics", "ingest_lag_p95_seconds"),
+        overrides=[
+            override("end_to_end_p95_seconds", {"displayName": "to being counted"}),
+            override("ingest_lag_p95_seconds", {"displayName": "to the store"}),
+        ],
         unit="s",
         steps=((5, WATCH), (60, ACT)),
         interval="1m",
@@ -98,7 +103,7 @@ def _quarantine(audience: Audience) -> Panel:
         asked.newest_figure(audience, "collector", "quarantined_total"),
         steps=((1, WATCH), (1000, ACT)),
         width=6,
-        height=8,
+        height=6,
     )
 
 
@@ -113,7 +118,7 @@ def _quarantine_reasons(audience: Audience) -> Panel:
         asked.quarantined(audience),
         columns,
         width=10,
-        height=8,
+        height=6,
     )
 
 
@@ -125,7 +130,7 @@ def _retries(audience: Audience) -> Panel:
         asked.newest_figure(audience, "collector", "store_retries_total"),
         steps=((1, WATCH), (100, ACT)),
         width=8,
-        height=8,
+        height=6,
     )
 
 
@@ -158,6 +163,7 @@ def _snapshots(audience: Audience) -> Panel:
         "The detectors keep their state every ten seconds while something comes in. Healthy: a steady "
         "climb; a flat line under traffic means that a restart would replay for long.",
         asked.figure(audience, "detectors", "snapshots_total"),
+        name="snapshots",
         interval="1m",
         width=8,
     )

@@ -43,6 +43,7 @@ def _declined(audience: Audience) -> Panel:
         "The share of attempts that were declined. Healthy: below 20 %; above 60 % at a busy merchant is an "
         "outage or an attack.",
         asked.declined_share(audience),
+        name="declined",
         unit="percent",
         points="auto",
         steps=((20, WATCH), (60, ACT)),

@@ -100,8 +100,9 @@ def _young(audience: Audience) -> Panel:
 
 def _series(audience: Audience) -> Panel:
     return course(
-        "Seen and expected: $series",
-        "Healthy: what was seen runs within the band. Empty bands are baselines that warm up.",
+        "Seen and expected",
+        "Healthy: what was seen runs within the band. The series is chosen above; an empty band is a "
+        "baseline that warms up.",
         asked.series(audience),
         interval="5m",
         overrides=[

@@ -51,24 +51,20 @@ def _everything(audience: Audience) -> tuple[Row, ...]:
     )
     frequency = course(
         "Frequency",
-        "Transactions in each interval. Healthy: the usual rhythm of days; a burst of small amounts is how "
-        "stolen cards are tried out.",
+        "Transactions in each interval, declined ones in red. Healthy: the usual rhythm of days, declined "
+        "ones rare. A burst of small amounts, declined until one goes through, is how stolen cards are "
+        "tried out.",
         asked.frequency(audience),
-        draw="bars",
-        interval="1h",
-    )
-    declined = course(
-        "Declined attempts",
-        "Healthy: none, or single ones. Several in a row before one goes through deserve a look.",
         asked.declined(audience),
         draw="bars",
         interval="1h",
         overrides=[override("declined", {"color": {"mode": "fixed", "fixedColor": ACT}})],
+        width=24,
     )
     places = _places(asked.transactions(audience), "Time")
     return (
         Row(title="Amounts", panels=(amounts,)),
-        Row(title="How often and where", panels=(frequency, declined, places)),
+        Row(title="How often and where", panels=(frequency, places)),
     )
 
 

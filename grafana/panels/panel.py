@@ -8,7 +8,9 @@ import msgspec
 from grafana.panels.look import CALM, Column, Json, Link, arranged, thresholds
 from grafana.panels.query import Query
 
-NOTHING = "nothing in the time shown with these filters"
+NOTHING = "-"
+"""Where there is no value, or no row at all."""
+
 MIXED = {"type": "datasource", "uid": "-- Mixed --"}
 
 
@@ -229,7 +231,12 @@ def words(title: str, help: str, markdown: str, **place: Any) -> Panel:  # noqa:
     return Panel(title=title, help=help, kind="text", options=options, **place)
 
 
-_NUMBER_OPTIONS: Json = {"colorMode": "value", "graphMode": "none", "textMode": "auto"}
+_NUMBER_OPTIONS: Json = {
+    "colorMode": "value",
+    "graphMode": "none",
+    "textMode": "auto",
+    "text": {"valueSize": 40},
+}
 _COURSE_OPTIONS: Json = {
     "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
     "tooltip": {"mode": "multi", "sort": "desc"},

@@ -35,7 +35,17 @@ from txwatch.testing import ManualClock
 
 ROOT = Path(__file__).parents[2]
 PSEUDONYMS = Pseudonyms(b"p" * 32)
-RATES = {"EUR": 1.0}
+RATES = {
+    "AED": 0.24,
+    "BRL": 0.17,
+    "PLN": 0.23,
+    "THB": 0.027,
+    "ZAR": 0.05,
+    "EUR": 1.0,
+    "CHF": 1.07,
+    "GBP": 1.15,
+    "USD": 0.86,
+}
 
 
 class Week(msgspec.Struct, frozen=True, kw_only=True):

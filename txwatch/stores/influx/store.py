@@ -21,6 +21,7 @@ from txwatch.ports import (
     TrafficQuery,
     TransactionQuery,
 )
+from txwatch.stores.influx.anomalies import put_anomalies, put_context, read_anomalies
 from txwatch.stores.influx.audit import put_audit
 from txwatch.stores.influx.changes import put_change, versions_in_use
 from txwatch.stores.influx.conditions import between, where
