@@ -5,7 +5,7 @@ looked through at once.
 """
 
 import hashlib
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,6 +17,9 @@ SAMPLES = 3
 REASONS = 3
 ENTITIES = 200
 """So many are named with their counts; those beyond are counted together."""
+
+_NOTHING: tuple[object, ...] = (None, {})
+"""What is not written down: it is the default of every field that may have it."""
 
 Kind = Literal["first", "news", "worse", "repeat", "acknowledged", "resolved"]
 
@@ -180,16 +183,22 @@ def _with(samples: tuple[Sample, ...], anomaly: Anomaly) -> tuple[Sample, ...]:
         anomaly_id=anomaly.anomaly_id,
         severity=rank[0],
         score=rank[1],
-        document=msgspec.json.encode(_short(anomaly)),
+        document=_short(anomaly),
     )
     return tuple(sorted([*others, new], key=lambda s: (-s.severity, -s.score))[:SAMPLES])
 
 
-def _short(anomaly: Anomaly) -> Anomaly:
+def _short(anomaly: Anomaly) -> bytes:
     """Return the strongest reasons, and of the facts those by which persons are found in sentences."""
     personal = [_personal(reason) for reason in anomaly.reasons]
-    kept = tuple(reason for i, reason in enumerate(personal) if i < REASONS or reason.facts)
-    return msgspec.structs.replace(anomaly, reasons=kept, detectors={}, versions={})
+    kept = [_slim(reason) for i, reason in enumerate(personal) if i < REASONS or reason.facts]
+    fields = msgspec.structs.asdict(anomaly) | {"reasons": kept, "detectors": {}, "versions": {}}
+    return msgspec.json.encode({name: value for name, value in fields.items() if value not in _NOTHING})
+
+
+def _slim(reason: Reason) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(reason)
+    return {name: value for name, value in fields.items() if value not in _NOTHING}
 
 
 def _personal(reason: Reason) -> Reason:
