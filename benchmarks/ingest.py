@@ -5,8 +5,8 @@
 Against InfluxDB's own ceiling (the same lines for both buckets, prepared beforehand, as many connections)
 and, with --telegraf, against Telegraf writing the transactions alone with the same tags; the feed is the
 collector's extra work.  Series = partitions x 64 user buckets.  Each is run --runs times in turn, the
-figures are medians.  The collector is the real service, decoder and store in a process of its own, behind
-a consumer of this script.  The last line with --json is one JSON object.
+figures are medians.  The collector is the real source, service and store in a process of its own.  The
+last line with --json is one JSON object.
 """
 
 # ruff: noqa: E402, ARG002 - the servers' folder is put on the path first; stand-ins keep an interface
@@ -30,19 +30,18 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "servers"))
 
 import polars as pl
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from go_builds import telegraf
 from influxdb_server import InfluxdbServer, start_influxdb
 from kafka_server import KafkaServer, start_kafka
 
-from collector.batch import decode_batch
-from collector.decode import Decoder
-from collector.pipeline import CollectorService
+from collector.cli import SHARED_BATCH
+from collector.kafka.opening import open_kafka
+from collector.pipeline import CollectorService, NoPositions
 from collector.schema import Schema
-from collector.source import Collected
 from txwatch.clock import SystemClock
-from txwatch.model import Partition, Quarantined
+from txwatch.model import Quarantined
 from txwatch.stores.influx.connection import Access, Connection
 from txwatch.stores.influx.layout import FEED, TRANSACTIONS
 from txwatch.stores.influx.lines import transaction_lines, user_buckets
@@ -217,50 +216,8 @@ def write_prepared(influx: InfluxdbServer, rows: pl.DataFrame) -> float:
     return sum(chunk.height for chunk in chunks[WARM_CHUNKS:]) / seconds
 
 
-class TopicSource:
-    """A consumer with the decoder behind it: what the measurement needs of a Kafka source."""
-
-    def __init__(self, address: str) -> None:
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": address,
-                "group.id": uuid.uuid4().hex,
-                "auto.offset.reset": "earliest",
-                "enable.auto.commit": False,
-                "queued.max.messages.kbytes": 32_768,
-            }
-        )
-        self._consumer.subscribe([TOPIC])
-        self._decoder = Decoder(Schema())
-
-    def read(self, limit: int) -> Collected:
-        messages = self._consumer.consume(limit, 0.2)
-        read = decode_batch([each.value() for each in messages], self._decoder)
-        places = pl.DataFrame(
-            {
-                "row": range(len(messages)),
-                "source": [TOPIC] * len(messages),
-                "partition": pl.Series([each.partition() for each in messages], dtype=pl.Int32),
-                "sequence": pl.Series([each.offset() for each in messages], dtype=pl.Int64),
-            },
-            schema_overrides={"row": read.rows.schema["row"]},
-        )
-        rows = places.join(read.rows, on="row").sort("row").drop("row")
-        positions = {Partition(TOPIC, each.partition()): each.offset() + 1 for each in messages}
-        return Collected(rows=rows, positions=positions)
-
-    def commit(self, positions) -> None:
-        self._consumer.commit(asynchronous=True)
-
-    def close(self) -> None:
-        self._consumer.close()
-
-
 class Nothing:
-    """The ledger and the quarantine of a measurement in which nothing is refused."""
-
-    def commit_positions(self, moved) -> None:
-        pass
+    """The quarantine of a measurement in which nothing is refused."""
 
     def quarantine(self, records: list[Quarantined]) -> None:
         if records:
@@ -273,8 +230,17 @@ class Nothing:
 def collect(address: str, url: str, token: str, org: str, count: str) -> None:
     clock, wanted, handled, first, started = SystemClock(), int(count), 0, 0, 0.0
     store = InfluxStore(Access(url=url, token=token, org=org), clock)
-    source = TopicSource(address)
-    service = CollectorService(source, store, Nothing(), Nothing(), clock, batch=20_000)
+    source = open_kafka(
+        f"kafka://{address}/{TOPIC}?group={uuid.uuid4().hex}",
+        Schema(),
+        {},
+        now=clock.now,
+        keep=timedelta(days=30),
+        forget=store.forget,
+        dead_letters=None,
+        until_end=False,
+    )
+    service = CollectorService(source, store, Nothing(), NoPositions(), clock, batch=SHARED_BATCH)
     cpu = time.process_time()
     while handled < wanted:
         handled += service.step().handled

@@ -15,6 +15,7 @@ import polars as pl
 from collector.decode import Decoder, Record, getter
 from collector.fastpath import ROW, Read, join, numbered_frame, take_sure
 from collector.schema import FIELDS
+from collector.uniform import Columns, uniform_columns
 from txwatch.model import Rejected, Transaction
 
 BLOCK = 1024
@@ -51,6 +52,15 @@ class _Block(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _read_block(messages: Sequence[bytes], first: Place, decoder: Decoder) -> _Block:
+    columns = uniform_columns(messages, decoder)
+    if columns is not None:
+        table = _uniform_table(columns, range(first, first + len(messages)), decoder)
+        if table is not None:
+            return _Block(table=table, odd=[], extra={})
+    return _read_mixed_block(messages, first, decoder)
+
+
+def _read_mixed_block(messages: Sequence[bytes], first: Place, decoder: Decoder) -> _Block:
     parsed = list(map(decoder.parse, messages))
     places = [place for place, record in enumerate(parsed, first) if not isinstance(record, Rejected)]
     records = [record for record in parsed if not isinstance(record, Rejected)]
@@ -94,6 +104,20 @@ def _table(records: Sequence[Record], places: list[Place], decoder: Decoder, odd
         if series is not None:
             columns[name] = series
     return pl.DataFrame(columns)
+
+
+def _uniform_table(columns: Columns, places: range, decoder: Decoder) -> pl.DataFrame | None:
+    """The columns as a table; None where one holds a value that fits in none."""
+    series = {ROW: pl.Series(places, dtype=pl.Int64)}
+    numeric = {decoder.schema.column(field) for field in _NUMBERS}
+    ordered = [decoder.schema.column(field) for field in FIELDS]
+    for name in (name for name in ordered if name in columns):
+        _, dtype = _family(type(columns[name][0]), numeric=name in numeric)
+        try:
+            series[name] = pl.Series(columns[name], dtype=dtype, strict=True)
+        except _FAULTS:
+            return None
+    return pl.DataFrame(series)
 
 
 def _values(records: Sequence[Record], column: str) -> list[Any]:

@@ -33,6 +33,8 @@ class Decoder:
         self.schema = schema
         self.columns = frozenset(schema.column(field) for field in FIELDS)
         self._parse = msgspec.json.Decoder().decode
+        self.parse_plain = self._parse
+        """Parses bytes and raises whatever is wrong with them; for callers that look for themselves."""
         self._plan = [_Step(field, reader, schema) for field, reader in READERS.items()]
 
     def decode(self, raw: bytes) -> Transaction | Rejected:

@@ -120,7 +120,10 @@ class LineStream:
         """The lines, without the carriage return before a line's end, none longer than a message may be."""
         bounded: list[Line] = [line.removesuffix(b"\r") for line in lines]
         if lines and max(map(len, lines)) > LONGEST_MESSAGE:
-            bounded = [line if len(line) <= LONGEST_MESSAGE else _oversized([line]) for line in lines]
+            bounded = [
+                line.removesuffix(b"\r") if len(line) <= LONGEST_MESSAGE else _oversized([line])
+                for line in lines
+            ]
         return bounded
 
     def _long_line(self) -> Oversized:

@@ -6,7 +6,7 @@ import io
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from collector.decode import Decoder
@@ -67,7 +67,11 @@ def beyond(whole, start):
 )
 @RELAXED
 def test_csv_comes_out_as_it_was_written(tmp_path, records, end, quoting):
-    """Quotes, separators and line ends inside a field are content; each record keeps its number."""
+    """Quotes, separators and line ends inside a field are content; each record keeps its number.
+
+    A carriage return stands in quotes: where lines end without one, Python's writer leaves them out.
+    """
+    assume(quoting == csv.QUOTE_ALL or end == "\r\n" or not any("\r" in "".join(each) for each in records))
     path = tmp_path / "a.csv"
     path.write_bytes(written(records, lineterminator=end, quoting=quoting))
 
