@@ -9,6 +9,7 @@ from detectors.rules.expressions import Condition, condition
 from detectors.rules.message import Message
 from detectors.rules.spec import RuleSpec
 from detectors.rules.sql import Sql
+from txwatch.masking import PERSONAL
 from txwatch.model import AnomalyType, Severity
 
 _BASELINE_OF = {"merchant": "merchant_count"}
@@ -59,8 +60,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return self.when.columns | baseline | ({"hour"} if self.spec.hours else set())
 
     def facts(self, values: Mapping[str, object]) -> dict[str, object]:
-        """Return the values on which the condition rested, by column."""
-        return {name: values.get(name) for name in sorted(self.when.columns)}
+        """Return the values on which the condition rested, and the personal ids that the message shows."""
+        shown = self.message.columns.intersection(PERSONAL)
+        return {name: values.get(name) for name in sorted(self.when.columns | shown)}
 
 
 def _at_least(column: str, least: int) -> Condition:
