@@ -98,9 +98,10 @@ class Engine:
 
         They may come as early as they are known: each counts from the label delay on.
         """
+        reported = self._builder.reported(frauds)
         for method in self._methods:
             if isinstance(method, FeedbackMethod):
-                method.confirm(self._builder.reported(frauds))
+                method.confirm(reported)
 
     def anomalies(self, batch: pl.DataFrame, scored: Scored, detected_at: datetime) -> list[Anomaly]:
         """Return the anomalies of a batch that was just scored; `detected_at` stamps them."""
