@@ -8,18 +8,21 @@ the share of the last week speaks for itself.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Final, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import numpy as np
 
 from detectors.kernels.confirmed import WINDOWS, confirmed_shares, count_days
+from detectors.kernels.stretch import ENTITY_LEVEL
 from detectors.kernels.tail import SILENT
-from detectors.rows import Reported
-from detectors.settings import Feedback
+from detectors.method import Evidence, blank
+from detectors.rows import Reported, Rows
+from detectors.settings import DetectionSettings, Feedback
 from detectors.state import State, Table
 from detectors.types import Flags, Floats, Hashes, Rows32, Times
+from txwatch.model import AnomalyType
 
 DAY_MS: Final = 86_400_000
 _MARGIN: Final = 3
@@ -40,6 +43,37 @@ class FeedbackMethod(Protocol):
 
     def confirm(self, frauds: Reported) -> None:
         """Learn that these payments were frauds."""
+
+
+class ConfirmedMethod:
+    """What the methods on confirmed frauds share: all but their kind of entity and their sentence."""
+
+    type: ClassVar[AnomalyType] = AnomalyType.PATTERN
+    entity_kind: ClassVar[str]
+    is_bounded: ClassVar[bool] = True
+
+    def __init__(self, settings: DetectionSettings) -> None:
+        self._confirmed = Confirmed(settings.feedback or Feedback())
+
+    def states(self) -> Mapping[str, State]:
+        """Return the counts by day, the kept sample, the labels and the model."""
+        return {"": self._confirmed.state}
+
+    def confirm(self, frauds: Reported) -> None:
+        """Learn that these payments were frauds."""
+        entity: Rows32 = getattr(frauds, self.entity_kind)
+        self._confirmed.confirm(frauds.times, frauds.keys, entity, frauds.sizes[self.entity_kind])
+
+    def score(self, rows: Rows, so_far: Sequence[Evidence]) -> Evidence:
+        """Score payments of entities with a confirmed fraud; the others are silent."""
+        del so_far
+        entity: Rows32 = getattr(rows, self.entity_kind)
+        log_odds, totals = self._confirmed.score(rows.times, rows.keys, entity, rows.sizes[self.entity_kind])
+        found = blank(log_odds)
+        found.observed[:], found.size[:] = totals
+        found.expected[:] = totals[1] * self._confirmed.usual
+        found.level[:] = ENTITY_LEVEL
+        return found
 
 
 class Confirmed:

@@ -1,18 +1,12 @@
 """Payments of a user of whom others were confirmed as frauds."""
 
-from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from detectors.feedback import Confirmed
-from detectors.kernels.stretch import ENTITY_LEVEL
-from detectors.method import Evidence, Found, blank
-from detectors.rows import Reported, Rows
-from detectors.settings import DetectionSettings, Feedback
-from detectors.state import State
-from txwatch.model import AnomalyType
+from detectors.feedback import ConfirmedMethod
+from detectors.method import Found
 
 
-class UserConfirmed:
+class UserConfirmed(ConfirmedMethod):
     """What the confirmed frauds of this user's earlier payments say about the next ones.
 
     Sees: a compromised card or account, a label delay after it began, even where the payments look ordinary.
@@ -21,30 +15,7 @@ class UserConfirmed:
     """
 
     name: ClassVar[str] = "user_confirmed"
-    type: ClassVar[AnomalyType] = AnomalyType.PATTERN
     entity_kind: ClassVar[str] = "user"
-    is_bounded: ClassVar[bool] = True
-
-    def __init__(self, settings: DetectionSettings) -> None:
-        self._confirmed = Confirmed(settings.feedback or Feedback())
-
-    def states(self) -> Mapping[str, State]:
-        """Return the counts by day, the kept sample, the labels and the model."""
-        return {"": self._confirmed.state}
-
-    def confirm(self, frauds: Reported) -> None:
-        """Learn that these payments were frauds."""
-        self._confirmed.confirm(frauds.times, frauds.keys, frauds.user, frauds.sizes["user"])
-
-    def score(self, rows: Rows, so_far: Sequence[Evidence]) -> Evidence:
-        """Score payments of users with a confirmed fraud; the others are silent."""
-        del so_far
-        log_odds, totals = self._confirmed.score(rows.times, rows.keys, rows.user, rows.sizes["user"])
-        found = blank(log_odds)
-        found.observed[:], found.size[:] = totals
-        found.expected[:] = totals[1] * self._confirmed.usual
-        found.level[:] = ENTITY_LEVEL
-        return found
 
     def sentence(self, found: Found) -> str:
         """Return the confirmed frauds among the payments whose labels are due."""
