@@ -237,6 +237,37 @@ def test_every_page_size_reads_every_row_once(influx_stores, limit):
         assert feed.filter(pl.col("partition") == partition)["sequence"].to_list() == list(range(length))
 
 
+@pytest.mark.parametrize("limit", [7, 100, 10_000])
+def test_a_reader_misses_nothing_of_writers_whose_clocks_are_behind(influx_stores, limit):
+    """Partitions far behind, idle or new while the reader is at it, sequences with gaps, three clocks."""
+    writers = []
+    for behind in (timedelta(0), timedelta(seconds=3), timedelta(hours=2)):
+        clock = SteppingClock()
+        clock.moved = -behind
+        writers.append(influx_stores.open(clock))
+    luck, cursors, seen, written = random.Random(limit), {}, [], {}
+
+    def read():
+        page = writers[0].feed(cursors, limit)
+        seen.extend(page.select(*KEY).rows())
+        cursors.update({Partition(s, p): Cursor(a, n) for s, p, a, n in page.select(*KEY).rows()})
+        return page.height
+
+    for _ in range(15):
+        for _ in range(6):
+            place = luck.choice(["orders", "a b,c=d", "o'r"]), luck.randrange(12)
+            known = written.setdefault(place, [])
+            first = (known[-1] if known else luck.choice([-1, 50])) + luck.choice([1, 1, 4])
+            known += range(first, first + 5)
+            source, partition = place
+            writers[partition % 3].append(rows(known[-5:], source=source, partition=partition))
+        read()
+    while read():
+        pass
+
+    assert {place: [n for s, p, _, n in seen if (s, p) == place] for place in written} == written
+
+
 def test_a_page_of_nothing_but_redeliveries_does_not_stop_the_reader(influx_stores):
     """Rows written twice fill whole pages; the reader passes them and finds what is behind."""
     store = influx_stores.open()

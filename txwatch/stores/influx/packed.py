@@ -10,11 +10,14 @@ import polars as pl
 from txwatch.columns import ARRIVAL, FEED, POSITION, TRANSACTION
 from txwatch.stores.influx.layout import FEED as FEED_MEASUREMENT
 from txwatch.stores.influx.lines import TEXTS, source_tag
-from txwatch.stores.influx.text import EMPTY, ENCODED, UNSAFE
+from txwatch.stores.influx.text import EMPTY, ENCODED, UNSAFE, decode_tag
 
 FIELD = "p1"
 SEPARATOR = "\x1f"
-HEADER = f"name,tags,time,{FIELD}\n".encode()
+SELECT = f'SELECT {FIELD}, source, "partition" FROM {FEED_MEASUREMENT}'  # noqa: S608 - InfluxQL
+"""What a statement begins with whose answer `unpack` is given."""
+
+HEADER = f"name,tags,time,{FIELD},source,partition\n".encode()
 
 _PACKED = {"sequence": POSITION["sequence"], **TRANSACTION}
 _TABLE = {
@@ -22,6 +25,8 @@ _TABLE = {
     "tags": pl.String(),
     **ARRIVAL,
     **{name: pl.Int64() if name == "timestamp" else kind for name, kind in _PACKED.items()},
+    "source": POSITION["source"],
+    "partition": POSITION["partition"],
 }
 
 
@@ -44,16 +49,18 @@ def feed_lines(rows: pl.DataFrame, packed: pl.Series) -> pl.Series:
 
 
 def unpack(answer: bytes) -> pl.DataFrame:
-    """Return the rows of a CSV answer: the column `tags` (as InfluxDB writes it) and what was packed.
-
-    The answer may hold several statements; each begins with the same header.
-    """
+    """Return the rows (columns FEED) of a CSV answer, which may hold several statements."""
     table = answer.replace(b"\n" + HEADER, b"").removeprefix(HEADER).replace(SEPARATOR.encode(), b",")
     if not table:
-        return pl.DataFrame(schema=_TABLE)
+        return pl.DataFrame(schema=FEED)
     rows = pl.read_csv(table, has_header=False, schema=_TABLE)
     decoded = [_decoded(rows, name) for name in TEXTS]
-    return rows.with_columns(pl.col("timestamp").cast(FEED["timestamp"]), *decoded)
+    tags = rows["source"].unique()
+    source = pl.col("source").replace_strict(
+        tags, [decode_tag(each) for each in tags], return_dtype=pl.String
+    )
+    times = pl.col("timestamp").cast(FEED["timestamp"])
+    return rows.with_columns(times, source, *decoded).select(list(FEED))
 
 
 def first_value(packed: str) -> int:
