@@ -15,8 +15,8 @@ from txwatch.model import Partition
 KEY = ("source", "partition", "start", "merchant_id")
 SUMS = ("count", "declined", "paid", "total", "log_total", "log_squares")
 LARGEST = ("through", "largest")
-KEPT = 16
-"""Hours (of a partition) in memory after a writing, the latest touched: live ones, and a few late ones."""
+KEPT = 3
+"""Writings after which an hour (of a partition) that nothing was counted in leaves the memory."""
 
 Hour = tuple[str, int, datetime]
 Load = Callable[[Partition, datetime], pl.DataFrame]
@@ -29,11 +29,17 @@ class MerchantHours:
         self._load = load
         self._rates = dict(rates)
         self._table = pl.DataFrame(schema={**MERCHANT_HOUR, "dirty": pl.Boolean})
-        self._touched: dict[Hour, None] = {}
+        self._touched: dict[Hour, int] = {}
+        self._round = 0
 
     def __len__(self) -> int:
         """Return how many rows are held."""
         return self._table.height
+
+    @property
+    def dirty(self) -> int:
+        """How many rows changed since they were written."""
+        return int(self._table["dirty"].sum())
 
     def add(self, rows: pl.DataFrame) -> None:
         """Count rows of the feed (columns FEED), except those that their hour holds already."""
@@ -55,10 +61,11 @@ class MerchantHours:
         return self._table.filter("dirty").select(list(MERCHANT_HOUR))
 
     def clean(self) -> None:
-        """Note that everything is written; keep the hours that were touched last."""
-        kept = list(self._touched)[-KEPT:]
-        self._touched = dict.fromkeys(kept)
-        hours = pl.DataFrame(kept, schema={name: MERCHANT_HOUR[name] for name in KEY[:3]}, orient="row")
+        """Note that everything is written; keep the hours that were touched of late."""
+        self._round += 1
+        kept = {hour: last for hour, last in self._touched.items() if last > self._round - KEPT}
+        self._touched = kept
+        hours = pl.DataFrame(list(kept), schema={name: MERCHANT_HOUR[name] for name in KEY[:3]}, orient="row")
         self._table = self._table.join(hours, on=list(KEY[:3]), how="semi").with_columns(dirty=False)
 
     def _know(self, figures: pl.DataFrame) -> None:
@@ -69,8 +76,7 @@ class MerchantHours:
                 stored = self._load(Partition(source, partition), start)
                 clean = stored.with_columns(dirty=False).select(self._table.columns)
                 self._table = pl.concat([self._table, clean])
-            self._touched.pop(hour, None)
-            self._touched[hour] = None
+            self._touched[hour] = self._round
 
 
 def _figures(rows: pl.DataFrame, rates: Mapping[str, float]) -> pl.DataFrame:

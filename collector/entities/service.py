@@ -119,7 +119,7 @@ class EntityService:
     def _is_due(self) -> bool:
         waited = self._monotonic() - self._flushed_at
         return self._cursors != self._committed and (
-            waited >= self._flush_seconds or len(self._hours) > MOST_CHANGED
+            waited >= self._flush_seconds or self._hours.dirty > MOST_CHANGED
         )
 
     def _flush(self) -> None:

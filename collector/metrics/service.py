@@ -1,7 +1,7 @@
 """The derived metrics at work: read the feed, count, write windows, commit."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -72,7 +72,7 @@ class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     batch: int = 5000
     flush_seconds: float = 2.0
-    cells: int = 8192
+    cells: int = 16_384
     rates: dict[str, float] = {}
     """Values of currencies in the base currency, itself included; empty takes amounts as they are."""
     choice: ChoiceSettings = ChoiceSettings()
@@ -170,28 +170,32 @@ class MetricsService:
 
     def _load(self, windows: Sequence[int]) -> None:
         """Read windows that are counted for the first time since the start, or again after a long time."""
-        wanted: dict[tuple[Partition, int], list[int]] = {}
-        for window in windows:
-            if window not in self._touched:
-                partition, seconds, number = self._keys.read_window(window)
-                wanted.setdefault((partition, seconds), []).append(number)
-        found = [
-            point
-            for (partition, seconds), numbers in wanted.items()
-            for span in runs(numbers)
-            for point in self._stored(partition, seconds, span)
-        ]
-        for point in found:
-            key = self._keys.key(point)
-            if key is not None:
-                self._cells.put(key, point)
+        fresh = {window for window in windows if window not in self._touched}
+        wanted: dict[tuple[str, int], tuple[set[int], set[int]]] = {}
+        for partition, seconds, number in map(self._keys.read_window, fresh):
+            partitions, numbers = wanted.setdefault((partition.source, seconds), (set(), set()))
+            partitions.add(partition.partition)
+            numbers.add(number)
+        for (source, seconds), (partitions, numbers) in wanted.items():
+            one = partitions.pop() if len(partitions) == 1 else None
+            for span in runs(sorted(numbers)):
+                self._put(fresh, self._stored(source, one, seconds, span))
         self._touched.update(dict.fromkeys(windows, self._round))
 
-    def _stored(self, partition: Partition, seconds: int, span: tuple[int, int]) -> list[TrafficPoint]:
+    def _put(self, fresh: set[int], points: Iterable[TrafficPoint]) -> None:
+        """Take over stored windows, except those that are counted here already."""
+        for point in points:
+            key = self._keys.key(point)
+            if key is not None and key >> WINDOW_BITS in fresh:
+                self._cells.put(key, point)
+
+    def _stored(
+        self, source: str, partition: int | None, seconds: int, span: tuple[int, int]
+    ) -> list[TrafficPoint]:
         first, last = span
         query = TrafficQuery(
-            source=partition.source,
-            partition=partition.partition,
+            source=source,
+            partition=partition,
             seconds=seconds,
             since=EPOCH + timedelta(seconds=first * seconds),
             until=EPOCH + timedelta(seconds=(last + 1) * seconds),
