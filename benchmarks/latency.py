@@ -2,45 +2,63 @@
 
     python benchmarks/latency.py [--rates N ...] [--seconds N] [--partitions N] [--short] [--json]
 
-Producer, Kafka, collector, InfluxDB and a reader that looks every 200 ms share one machine.  Each message
-carries when it was produced.  `p95_seconds` by rate; `gaps` counts offsets that the reader missed.  The
-last line with --json is one JSON object.
+Producer, Kafka, `txwatch collect --no-derive`, InfluxDB and a reader that looks every 200 ms share one
+machine, each in a process of its own, with partitions x 64 series.  Each id carries when its message was
+produced.  `p95_seconds` by rate, from the first message on; `gaps` counts offsets that the reader missed,
+in all partitions.  `--derive` adds `txwatch derive` (traffic, rows by user).  The last line with --json is
+one JSON object.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import ingest
 import numpy as np
+import polars as pl
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from influxdb_server import start_influxdb
-from kafka_server import start_kafka
+from influxdb_server import InfluxdbServer, start_influxdb
+from kafka_server import KafkaServer, start_kafka
 
 from txwatch.clock import SystemClock
 from txwatch.model import Cursor, Partition
+from txwatch.stores.influx.connection import Access
 from txwatch.stores.influx.store import InfluxStore
 
 TICK_SECONDS = 0.2
-WARM_SECONDS = 5.0
+SENDING_SECONDS = 0.01
+PAGE = 50_000
+PATIENCE_SECONDS = 120.0
+JOINING_SECONDS = 8.0
+"""What a collector takes to start and to be given its partitions."""
 
 
 def main() -> None:
     options = parse()
-    figures = {"p95_seconds": {}, "gaps": 0}
+    if options.produce:
+        address, rate, count = options.produce
+        produce(address, int(rate), int(count))
+        return
+    figures: dict[str, dict[str, float] | int] = {"p50_seconds": {}, "p95_seconds": {}, "p99_seconds": {}}
+    figures |= {"largest_seconds": {}, "gaps": 0}
     for rate in options.rates:
-        p95, gaps = measure(rate, options.seconds, options.partitions)
-        figures["p95_seconds"][str(rate)] = round(p95, 3)
+        latencies, gaps = measure(rate, options)
+        for name, quantile in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("largest", 1.0)):
+            figures[f"{name}_seconds"][str(rate)] = round(float(np.quantile(latencies, quantile)), 3)
         figures["gaps"] += gaps
-        print(f"{rate:>7,}/s  p95 {p95:.3f} s  gaps {gaps}")
+        told = "  ".join(
+            f"{name} {value[str(rate)]:.3f}" for name, value in figures.items() if name != "gaps"
+        )
+        print(f"{rate:>7,}/s  {told}  gaps {gaps}", flush=True)
     if options.json:
         print(json.dumps(figures))
 
@@ -52,39 +70,72 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rates", type=int, nargs="+", default=[10_000, 20_000])
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--partitions", type=int, default=160)
-    parser.add_argument("--short", action="store_true", help="15 s a rate")
+    parser.add_argument("--derive", action="store_true", help="also run txwatch derive")
+    parser.add_argument("--short", action="store_true", help="20 s a rate")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--produce", nargs=3, help=argparse.SUPPRESS)  # the producer's own process
     options = parser.parse_args()
     if options.short:
-        options.seconds = 15
+        options.seconds = 20
     return options
 
 
-def measure(rate: int, seconds: float, partitions: int) -> tuple[float, int]:
+def measure(rate: int, options: argparse.Namespace) -> tuple[np.ndarray, int]:
+    """Return the seconds that each transaction took, and how many are missing."""
+    count = int(rate * options.seconds)
     with tempfile.TemporaryDirectory() as home, contextlib.ExitStack() as running:
-        folders = [Path(home) / name for name in ("kafka", "influx")]
-        for folder in folders:
-            folder.mkdir()
-        kafka, influx = start_kafka(folders[0]), start_influxdb(folders[1])
-        running.callback(kafka.close)
-        running.callback(influx.close)
-        admin = AdminClient({"bootstrap.servers": kafka.address})
-        admin.create_topics([NewTopic(ingest.TOPIC, partitions, 1)])[ingest.TOPIC].result()
-        access, count = ingest.fresh(influx), int(rate * seconds)
-        arguments = [kafka.address, access.url, access.token, access.org, str(count)]
-        command = [sys.executable, ingest.__file__, "--collect", *arguments]
-        collector = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        running.callback(collector.wait)
-        running.callback(collector.terminate)
+        kafka, influx = running.enter_context(servers(Path(home)))
+        admin = AdminClient({"bootstrap.servers": kafka.address, "log_level": 2})
+        admin.create_topics([NewTopic(ingest.TOPIC, options.partitions, 1)])[ingest.TOPIC].result()
+        access = ingest.fresh(influx)
+        address = f"kafka://{kafka.address}/{ingest.TOPIC}"
+        commands = [["collect", "--no-derive", address], *([["derive"]] if options.derive else [])]
+        started = [start(command, access, Path(home)) for command in commands]
+        for each in started:
+            running.callback(each.wait)
+            running.callback(each.terminate)
         store = InfluxStore(access, SystemClock())
         running.callback(store.close)
-        time.sleep(WARM_SECONDS)
-        producer = threading.Thread(target=produce, args=(kafka.address, rate, count, partitions))
-        producer.start()
-        return read(store, count, count / rate + 120)
+        time.sleep(JOINING_SECONDS)
+        arguments = [kafka.address, str(rate), str(count)]
+        producer = subprocess.Popen([sys.executable, __file__, "--produce", *arguments])
+        running.callback(producer.wait)
+        running.callback(producer.terminate)
+        found = read(store, count, options.seconds + PATIENCE_SECONDS)
+        for command, each in zip(commands, started, strict=True):
+            if each.poll() is not None:
+                raise SystemExit((Path(home) / f"{command[0]}.log").read_text())
+        return found
 
 
-def produce(address: str, rate: int, count: int, partitions: int) -> None:
+@contextlib.contextmanager
+def servers(home: Path) -> Iterator[tuple[KafkaServer, InfluxdbServer]]:
+    with contextlib.ExitStack() as running:
+        (home / "kafka").mkdir()
+        (home / "influx").mkdir()
+        kafka, influx = start_kafka(home / "kafka"), start_influxdb(home / "influx")
+        running.callback(kafka.close)
+        running.callback(influx.close)
+        yield kafka, influx
+
+
+def start(command: list[str], access: Access, home: Path) -> subprocess.Popen[bytes]:
+    """Start a command of txwatch in a home of its own."""
+    environment = os.environ | {
+        "TXWATCH_STORE": access.url.replace("http://", "influx://") + f"/{access.org}",
+        "TXWATCH_INFLUX_TOKEN": access.token,
+        "TXWATCH_HOME": str(home / command[0]),
+        "PYTHONPATH": str(ingest.ROOT),
+    }
+    with (home / f"{command[0]}.log").open("wb") as log:
+        return subprocess.Popen([sys.executable, "-m", "txwatch", *command], env=environment, stderr=log)
+
+
+def produce(address: str, rate: int, count: int) -> None:
+    """Send `count` messages at `rate` a second, what was late at once.
+
+    They have no key, so the library fills one partition for a few milliseconds, then another.
+    """
     producer = Producer({"bootstrap.servers": address, "linger.ms": 5, "queue.buffering.max.messages": 10**6})
     begun, sent = time.time(), 0
     while sent < count:
@@ -92,34 +143,39 @@ def produce(address: str, rate: int, count: int, partitions: int) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         for number in range(sent, due):
             text = (
-                f'{{"transaction_id":"{time.time():.6f}","user_id":"user{number * 7919 % 100_003}",'
+                f'{{"transaction_id":"{time.time_ns()}-{number}","user_id":"user{number * 7919 % 100_003}",'
                 f'"merchant_id":"shop{number % 5003}","amount":{number % 997}.5,"currency":"EUR",'
-                f'"country":"DE","channel":"web","status":"approved","timestamp":"{now}"}}'
+                f'"country":"{ingest.COUNTRIES[number % 4]}","channel":"{ingest.CHANNELS[number % 3]}",'
+                f'"status":"{ingest.STATUSES[number % 20 == 0]}","timestamp":"{now}"}}'
             )
-            producer.produce(ingest.TOPIC, text, partition=number % partitions)
+            producer.produce(ingest.TOPIC, text)
         producer.poll(0)
         sent = due
-        time.sleep(0.005)
-    producer.flush()
+        time.sleep(SENDING_SECONDS)
+    if producer.flush(PATIENCE_SECONDS):
+        raise SystemExit("Kafka did not take every message")
 
 
-def read(store: InfluxStore, count: int, within: float) -> tuple[float, int]:
-    """Return the 95th percentile of the latencies, and how many offsets are missing."""
+def read(store: InfluxStore, count: int, within: float) -> tuple[np.ndarray, int]:
+    """Return the latencies in seconds, and how many offsets were skipped or never came."""
     cursors: dict[Partition, Cursor] = {}
-    latencies: list[np.ndarray] = []
-    seen, deadline = 0, time.monotonic() + within
+    latencies, seen, deadline = [np.empty(0)], 0, time.monotonic() + within
     while seen < count and time.monotonic() < deadline:
         began = time.monotonic()
-        page = store.feed(cursors, 50_000)
-        latencies.append(time.time() - page["transaction_id"].cast(float).to_numpy())
-        seen += page.height
-        for source, partition, arrival, sequence in page.select(
-            "source", "partition", "arrival", "sequence"
-        ).rows():
-            cursors[Partition(source, partition)] = Cursor(arrival, sequence)
+        page = store.feed(cursors, PAGE)
+        if not page.is_empty():
+            produced = page["transaction_id"].str.split("-").list.first().cast(pl.Int64).to_numpy()
+            latencies.append((time.time_ns() - produced) / 1e9)
+            seen += page.height
+            cursors |= last(page)
         time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - began)))
-    last = sum(cursor.sequence + 1 for cursor in cursors.values())
-    return float(np.quantile(np.concatenate(latencies), 0.95)), max(count, last) - seen
+    offsets = sum(cursor.sequence + 1 for cursor in cursors.values())
+    return np.concatenate(latencies), max(count, offsets) - seen
+
+
+def last(page: pl.DataFrame) -> dict[Partition, Cursor]:
+    ends = page.group_by("source", "partition").agg(pl.col("arrival", "sequence").last())
+    return {Partition(s, p): Cursor(arrival, sequence) for s, p, arrival, sequence in ends.rows()}
 
 
 if __name__ == "__main__":
