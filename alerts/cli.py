@@ -72,5 +72,5 @@ def alert(
             *open_routes(workplace),
             *open_audit(workplace),
         ]
-        with watched(services, workplace, metrics) as beat:
-            work(services, workplace.clock, once=once, observe=beat)
+        with watched(services, workplace, metrics, once=once) as beat:
+            work(services, workplace.clock, once=once, follows=True, observe=beat)

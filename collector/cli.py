@@ -18,7 +18,7 @@ from collector.metrics.service import MetricsService, MetricsSettings
 from collector.offline import read_inputs
 from collector.pace import PacedSource
 from collector.pipeline import CollectorService, NoPositions
-from collector.retention import kept_transactions
+from collector.retention import kept_transactions, retention_policy
 from collector.schema import Schema, load_schema, with_options
 from collector.simulator import commands as simulator_commands
 from collector.simulator.settings import SimulationSettings
@@ -29,6 +29,7 @@ from collector.websocket.opening import is_websocket, open_websocket
 from txwatch.clock import SystemClock
 from txwatch.errors import UsageError
 from txwatch.health import watched
+from txwatch.housekeeping import ExpiringStore, HousekeepingService
 from txwatch.monitor import Address
 from txwatch.ports import EntityStore, Service
 from txwatch.settings import Settings, current_environment, current_settings
@@ -45,6 +46,9 @@ Default = Annotated[list[str] | None, typer.Option("--default", help="FIELD=VALU
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A producer's schema file.")]
 Speed = Annotated[float, typer.Option(min=0, help="Replay at so many times real time; 0 is at once.")]
 Once = Annotated[bool, typer.Option("--once", help="Take what is there, then end.")]
+Derive = Annotated[
+    bool, typer.Option("--derive/--no-derive", help="Whether to compute traffic and entities here, too.")
+]
 Csv = Annotated[bool, typer.Option("--csv", help="Standard input is CSV, not JSON Lines.")]
 
 
@@ -55,6 +59,7 @@ SHARED_BATCH = 20_000
 def mount(app: typer.Typer) -> None:
     """Add the collector's commands to the root command."""
     app.command()(collect)
+    app.command()(derive)
     commands.mount(app)
     simulator_commands.mount(app)
 
@@ -67,10 +72,13 @@ def collect(
     speed: Speed = 0.0,
     metrics: Address = None,
     *,
+    derives: Derive = True,
     csv: Csv = False,
     once: Once = False,
 ) -> None:
     """Collect transactions into the store, alone; goes on where it stopped.
+
+    From some thousands a second on, or with several collectors, use --no-derive and one `txwatch derive`.
 
     Example: txwatch collect kafka://localhost:9092/payments --metrics 127.0.0.1:9464
     """
@@ -78,10 +86,23 @@ def collect(
     used = schema_of(settings, schema, mapping, default)
     with open_workplace(settings, writer=True, role="collector") as workplace:
         source = open_source(workplace, inputs, used, speed, once=once, stdin_csv=csv)
-        services: list[Service] = [open_collector(workplace, source), *open_derived(workplace, source)]
-        with watched(services, workplace, metrics) as beat:
+        derived = open_derived(workplace, live=is_live(source)) if derives else []
+        services = [open_collector(workplace, source), *derived, *open_housekeeping(workplace)]
+        with watched(services, workplace, metrics, once=once) as beat:
             work(services, workplace.clock, once=once, observe=beat)
-        typer.echo(f"collector: {services[0].health().sentence}", err=True)
+
+
+def derive(metrics: Address = None, *, once: Once = False) -> None:
+    """Compute traffic, users' and merchants' rows from the feed, alone; goes on where it stopped.
+
+    Run one, beside collectors with --no-derive.
+
+    Example: txwatch derive --metrics 127.0.0.1:9467
+    """
+    with open_workplace(current_settings(), writer=False, role="collector") as workplace:
+        services = open_derived(workplace, live=True)
+        with watched(services, workplace, metrics, once=once) as beat:
+            work(services, workplace.clock, once=once, follows=True, observe=beat)
 
 
 def schema_of(
@@ -159,7 +180,12 @@ def open_collector(workplace: Workplace, source: Source) -> CollectorService:
     )
 
 
-def open_derived(workplace: Workplace, source: Source) -> list[Service]:
+def is_live(source: Source) -> bool:
+    """Tell whether what a source gives happens now, or is replayed as if it did."""
+    return not isinstance(source, FileSource)
+
+
+def open_derived(workplace: Workplace, *, live: bool) -> list[Service]:
     """Return the services that compute what dashboards read from the feed.
 
     Transactions by user and merchant where the store needs them; traffic for sources that are live:
@@ -167,12 +193,20 @@ def open_derived(workplace: Workplace, source: Source) -> list[Service]:
     """
     store, rates = workplace.store, _rates(workplace.settings)
     services: list[Service] = []
-    if not isinstance(source, FileSource):
+    if live:
         metrics = MetricsSettings(rates=rates)
         services.append(MetricsService(store, workplace.ledger, workplace.clock, metrics))
     if isinstance(store, EntityStore):
         services.append(EntityService(store, workplace.ledger, rates=rates))
     return services
+
+
+def open_housekeeping(workplace: Workplace) -> list[Service]:
+    """Return what deletes old records, where the store does not do so by itself."""
+    store, policy = workplace.store, retention_policy(workplace.settings)
+    if not isinstance(store, ExpiringStore):
+        return []
+    return [HousekeepingService(store, workplace.ledger, workplace.clock, policy)]
 
 
 def _rates(settings: Settings) -> dict[str, float]:

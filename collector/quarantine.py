@@ -39,8 +39,8 @@ def open_quarantine(
 ) -> Iterator[tuple[Workplace, QuarantineStore]]:
     """Open the workplace, and the quarantine of the source at `address`; by default that of the settings."""
     settings = current_settings()
-    with open_workplace(settings, writer=writer, role="collector") as workplace:
-        letters = open_dead_letters(address or settings.source, current_environment())
+    letters = open_dead_letters(address or settings.source, current_environment())
+    with open_workplace(settings, writer=writer, role="collector", looks=letters is None) as workplace:
         yield workplace, workplace.store if letters is None else letters
 
 

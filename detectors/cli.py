@@ -51,8 +51,8 @@ def detect(
     """
     with open_workplace(current_settings(), writer=False, role="detector") as workplace:
         services: list[Service] = [open_detector(workplace), *open_context(workplace)]
-        with watched(services, workplace, metrics) as beat:
-            work(services, workplace.clock, once=once, observe=beat)
+        with watched(services, workplace, metrics, once=once) as beat:
+            work(services, workplace.clock, once=once, follows=True, observe=beat)
 
 
 def score_series(

@@ -145,17 +145,16 @@ def run(
         source = collector.cli.open_source(workplace, inputs, used, speed, once=once, stdin_csv=csv)
         services: list[Service] = [
             collector.cli.open_collector(workplace, source),
-            *collector.cli.open_derived(workplace, source),
+            *collector.cli.open_derived(workplace, live=collector.cli.is_live(source)),
             detectors.cli.open_detector(workplace),
             *detectors.cli.open_context(workplace),
             alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
             *alerts.cli.open_routes(workplace),
             *open_audit(workplace),
+            *collector.cli.open_housekeeping(workplace),
         ]
-        with watched(services, workplace, metrics) as beat:
+        with watched(services, workplace, metrics, once=once) as beat:
             work(services, workplace.clock, once=once, observe=beat)
-        for service in services:
-            typer.echo(f"{service.name}: {service.health().sentence}", err=True)
 
 
 @app.command()
@@ -243,7 +242,7 @@ def list_anomalies(
         transaction_id=transaction,
         limit=limit,
     )
-    with open_workplace(current_settings(), writer=False, role="investigator") as workplace:
+    with open_workplace(current_settings(), writer=False, role="investigator", looks=True) as workplace:
         found = workplace.store.anomalies(query)
     console = Console()
     if as_json:
@@ -266,7 +265,7 @@ def explain(
 
     Example: txwatch explain 1f0c55a2e3b49d07
     """
-    with open_workplace(current_settings(), writer=False, role="investigator") as workplace:
+    with open_workplace(current_settings(), writer=False, role="investigator", looks=True) as workplace:
         found: list[Anomaly] = workplace.store.anomalies(AnomalyQuery(anomaly_id=anomaly_id))
     if not found:
         typer.echo(f"txwatch: there is no anomaly {anomaly_id}; `txwatch anomalies` lists them", err=True)

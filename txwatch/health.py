@@ -5,7 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from txwatch.errors import StoreError
+import typer
+
+from txwatch import __version__
+from txwatch.errors import StoreError, TxwatchError
+from txwatch.logs import HealthLog, open_log
 from txwatch.monitor import monitored
 from txwatch.ports import Clock, Health, HealthPoint, HealthStore, Service
 from txwatch.workplace import Workplace
@@ -57,18 +61,44 @@ def health_points(health: Health, at: datetime) -> list[HealthPoint]:
 
 @contextmanager
 def watched(
-    services: Sequence[Service], workplace: Workplace, address: str | None
+    services: Sequence[Service], workplace: Workplace, address: str | None, *, once: bool
 ) -> Iterator[Callable[[], None]]:
-    """Serve what the services say at `address` and write it to the store; yields what to call every round."""
+    """Serve what the services say at `address`, write it to the store, log it; yields what to call a round.
+
+    Whoever runs something `once` reads a summary instead of a log, unless a program reads it.
+    """
     store = workplace.store
     recorder = HealthRecorder(services, store, workplace.clock) if isinstance(store, HealthStore) else None
-    with monitored(services, address) as beat:
+    logged = logging(services, workplace) if not once or workplace.settings.log_format == "json" else None
+    with monitored(services, address) as beat, logged or told(services) as log:
 
         def round_done() -> None:
             beat()
+            log()
             if recorder is not None:
                 recorder()
 
         yield round_done
         if recorder is not None:
             recorder.write()
+
+
+@contextmanager
+def logging(services: Sequence[Service], workplace: Workplace) -> Iterator[Callable[[], None]]:
+    """Log start, what happens, and end or failure; yields what to call every round."""
+    log = HealthLog(services, open_log(workplace.settings.log_format), workplace.clock)
+    log.started(version=__version__, home=str(workplace.settings.home_path))
+    try:
+        yield log
+    except TxwatchError as error:
+        log.failed(str(error))
+        raise
+    log.ended()
+
+
+@contextmanager
+def told(services: Sequence[Service]) -> Iterator[Callable[[], None]]:
+    """Say at the end what each service did, one line each on standard error."""
+    yield lambda: None
+    for health in (service.health() for service in services):
+        typer.echo(f"{health.name}: {health.sentence}", err=True)

@@ -7,6 +7,7 @@ differs from machine to machine, a rule does not.
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from dotenv import dotenv_values
@@ -35,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How often detectors persist their state."""
     batch: int = 1000
     """Transactions scored together."""
+    log_format: Literal["text", "json"] = "text"
+    """How long-running commands log: lines for people, or an object a line for programs."""
 
     @property
     def store_url(self) -> str:

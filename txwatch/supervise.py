@@ -57,12 +57,14 @@ def supervise(
     stop: StopRequest,
     *,
     once: bool = False,
+    follows: bool = False,
     observe: Observer = lambda: None,
 ) -> None:
     """Step every service in turn; return when all have finished, or when asked to stop.
 
-    With `once`, return as soon as a whole round found nothing to do and nothing to wait for.  `observe`
-    is called after every round.  A stop is answered between two rounds, so every step is finished and
+    With `once`, return as soon as a whole round found nothing to do and nothing to wait for.  Services that
+    follow other processes have never finished: `follows` goes on until asked to stop.  `observe` is called
+    after every round.  A stop is answered between two rounds, so every step is finished and
     committed; `close`, which persists what is in memory, is the caller's.
     """
     while not stop:
@@ -70,7 +72,7 @@ def supervise(
         observe()
         if sum(step.handled for step in progress) == 0:
             waiting = any(step.waiting for step in progress)
-            if (once and not waiting) or all(step.finished for step in progress):
+            if (once and not waiting) or (not follows and all(step.finished for step in progress)):
                 return
             clock.sleep(IDLE_SECONDS)
 
@@ -81,13 +83,14 @@ def work(
     *,
     stop: StopRequest | None = None,
     once: bool = False,
+    follows: bool = False,
     observe: Observer = lambda: None,
 ) -> None:
     """Supervise the services of a command until done or signalled, then close them whatever happened."""
     stop = StopRequest() if stop is None else stop
     with stop_on_signals(stop, clock.wake):
         try:
-            supervise(services, clock, stop, once=once, observe=observe)
+            supervise(services, clock, stop, once=once, follows=follows and not once, observe=observe)
         finally:
             close_all(services)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from txwatch.auditing import AuditService
 from txwatch.clock import SystemClock
-from txwatch.errors import StoreError
+from txwatch.errors import InputError, StoreError
 from txwatch.ledger import Ledger
 from txwatch.ports import AuditStore, Service, Store
 from txwatch.settings import Settings, current_environment
@@ -31,12 +31,18 @@ def open_audit(workplace: Workplace) -> list[Service]:
 
 
 @contextmanager
-def open_workplace(settings: Settings, *, writer: bool, role: str = "services") -> Iterator[Workplace]:
+def open_workplace(
+    settings: Settings, *, writer: bool, role: str = "services", looks: bool = False
+) -> Iterator[Workplace]:
     """Open store and ledger; `writer` claims the store for ingestion (one process at a time).
+
+    Who only `looks` makes nothing: raises InputError where nothing was stored yet.
 
     `role` says with which rights the process gets along: the token of that role is enough.
     """
     clock = SystemClock()
+    if looks and not settings.store:
+        require_home(settings)
     _make_home(settings.home_path)
     store = open_store(settings.store_url, clock, writer=writer, secrets=current_environment(), role=role)
     try:
@@ -47,6 +53,15 @@ def open_workplace(settings: Settings, *, writer: bool, role: str = "services") 
             ledger.close()
     finally:
         store.close()
+
+
+def require_home(settings: Settings) -> None:
+    """Raise InputError if the folder of this machine is not there, instead of showing an empty one."""
+    if not settings.home_path.is_dir():
+        raise InputError(
+            f"nothing is stored in {settings.home_path}, which is not there: start `txwatch run`, "
+            "or say with TXWATCH_HOME where to look"
+        )
 
 
 def _make_home(home: Path) -> None:

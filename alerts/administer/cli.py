@@ -24,6 +24,7 @@ from txwatch.ledger import AlertBook, Ledger, Step, StoredDecision, StoredGroup
 from txwatch.model import Anomaly, AnomalyType, Severity
 from txwatch.settings import current_environment, current_settings
 from txwatch.shipped import rules_document, rules_path, section
+from txwatch.workplace import require_home
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many, the newest.")]
@@ -306,7 +307,7 @@ def expire_silence(silence_id: Annotated[str, typer.Argument(metavar="SILENCE")]
 @contextmanager
 def _ledger() -> Iterator[tuple[Ledger, datetime]]:
     settings, clock = current_settings(), SystemClock()
-    settings.home_path.mkdir(parents=True, exist_ok=True)
+    require_home(settings)
     ledger = Ledger.open(settings.ledger_url, clock)
     try:
         yield ledger, clock.now()

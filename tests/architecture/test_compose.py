@@ -63,7 +63,7 @@ def test_compose_reads_the_file(loaded):
     """It is valid, and every service is there."""
     project, _ = loaded
 
-    assert set(project["services"]) == {"kafka", "influxdb", "collector", "detectors", "notifier"}
+    assert set(project["services"]) == {"kafka", "influxdb", "collector", "deriver", "detectors", "notifier"}
 
 
 def test_secrets_reach_the_services_from_the_env_file(loaded):

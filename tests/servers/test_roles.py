@@ -99,13 +99,19 @@ def test_a_token_writes_where_its_role_writes_and_nowhere_else(influx_stores, ro
 
 def test_the_whole_path_runs_with_the_tokens_of_the_roles(installed, tmp_path):
     stores, run = installed
-    collected = run("collector", "collect", str(payments(tmp_path / "payments.jsonl")), "--once")
+    collected = run(
+        "collector", "collect", "--no-derive", str(payments(tmp_path / "payments.jsonl")), "--once"
+    )
+    derived = run("collector", "derive", "--once")
     detected = run("detector", "detect", "--once")
     told = run("notifier", "alert", "--once")
     listed = run("investigator", "anomalies", "--json")
 
-    for done in (collected, detected, told, listed):
+    for done in (collected, derived, detected, told, listed):
         assert done.returncode == 0, done.stderr
+    counted = ask(stores, "collector", "traffic_1m", "SELECT sum(count) FROM traffic WHERE dimension = 'all'")
+    filed = ask(stores, "collector", "transactions", "SELECT count(amount) FROM by_user")
+    assert [each["results"][0]["series"][0]["values"][0][1] for each in (counted, filed)] == [1500, 1500]
     assert USER in listed.stdout
     seen = ask(stores, "operator", "anomalies", "SELECT * FROM anomalies")
     assert "user-1-" in json.dumps(seen)

@@ -1,14 +1,18 @@
 """The command line as people use it: each story is commands, what they print, and how they end."""
 
+import contextlib
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
 import pytest
+import urllib3
 
 ROOT = Path(__file__).parents[2]
 LATER = "9000d"
@@ -33,6 +37,23 @@ class Shell:
             text=True,
             check=False,
         )
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start a command that goes on by itself."""
+        command = [sys.executable, "-m", "txwatch", *arguments]
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment | {"PYTHONPATH": str(ROOT)}, text=True
+        )
+
+
+def answer(url: str, process: subprocess.Popen) -> int:
+    """Return the status of an answer a few rounds later; waits for the first while the process lives."""
+    time.sleep(0.1)
+    while process.poll() is None:
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            return urllib3.request("GET", url, retries=False).status
+        time.sleep(0.1)
+    return 0
 
 
 @pytest.fixture
@@ -194,9 +215,9 @@ def test_a_second_ingester_is_refused(world):
         text=True,
         check=False,
     )
-    first.terminate()
+    first.kill()
+    first.wait()
 
-    assert first.wait() == 0
     assert second.returncode == 5
     assert f"already being ingested into by process {first.pid}" in second.stderr
 
@@ -210,7 +231,6 @@ def test_a_second_ingester_is_refused(world):
         (("score", "a.csv", "--output", "x.jsonl", "--map", "user_id"), 2, "not of the form FIELD=VALUE"),
         (("run",), 2, "name at least one"),
         (("anomalies", "--severity", "urgent"), 2, "low, medium, high, critical"),
-        (("explain", "nothing"), 1, "there is no anomaly nothing"),
         (("simulate", "--output", "x.txt"), 2, "ends in none of .jsonl, .csv, .parquet"),
         (("score-series", "none.csv", "--output", "x.csv"), 4, "none.csv"),
     ],
@@ -241,8 +261,56 @@ def test_a_rules_file_with_a_typo_is_shown_with_its_place(shell):
     assert "^" in ended.stderr
 
 
+def test_an_anomaly_that_is_not_there_is_said(world):
+    """With where to find one that is."""
+    ended = world("explain", "nothing")
+
+    assert ended.returncode == 1
+    assert "there is no anomaly nothing; `txwatch anomalies` lists them" in ended.stderr
+
+
 @pytest.mark.parametrize(
-    "command", ["demo", "run", "score", "collect", "detect", "alert", "anomalies", "explain"]
+    "command",
+    [("anomalies",), ("explain", "a"), ("quarantine", "list"), ("alerts", "list"), ("alerts", "outbox")],
+)
+def test_who_looks_where_nothing_is_leaves_nothing_behind(shell, command):
+    """A wrong folder is said, not made."""
+    ended = shell(*command)
+
+    assert ended.returncode == 4, ended.stdout
+    assert "which is not there" in ended.stderr
+    assert not (shell.folder / "home").exists()
+
+
+def test_a_program_reads_the_log_as_json(shell):
+    """From the start to the end every line is an object; what was quarantined is counted by its reason."""
+    shell.environment["TXWATCH_LOG_FORMAT"] = "json"
+
+    ended = shell("collect", "-", "--once", text="not json\n{}\nnor this\n")
+
+    events = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert events[0]["event"] == "started"
+    assert events[-1]["event"] == "ended"
+    counted = {name: count for each in events if each["event"] == "counted" for name, count in each.items()}
+    assert counted["quarantined_not_json"] == 2
+
+
+@pytest.mark.parametrize("command", ["derive", "detect", "alert"])
+def test_a_process_that_follows_others_goes_on_until_it_is_asked_to_stop(shell, command):
+    """There is nothing to do yet, and there may be at any time; SIGTERM ends it in order."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with shell.start(command, "--metrics", address) as process:
+        rounds = [answer(f"http://{address}/healthz", process) for _ in range(20)]
+        process.terminate()
+
+        assert rounds == [200] * 20
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "run", "score", "collect", "derive", "detect", "alert", "anomalies", "explain"]
 )
 def test_every_command_has_help_with_an_example(shell, command):
     """Nobody has to read the source to try a command."""

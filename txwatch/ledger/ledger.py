@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,11 @@ class Ledger:
         """Record that a reader of the queue has handled everything up to a number."""
         with self._writing() as connection:
             queue.advance(connection, name, number)
+
+    def forget_discoveries(self, before: datetime) -> int:
+        """Delete entries of the queue from before then; returns how many."""
+        with self._writing() as connection:
+            return queue.forget(connection, before.timestamp())
 
     def alerts(self) -> AlertBook:
         """Return the part in which the notifier keeps its groups and its outbox."""

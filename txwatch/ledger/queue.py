@@ -51,6 +51,13 @@ def advance(connection: Connection, name: str, number: int) -> None:
         connection.execute(sql.insert(offsets).values(name=name, number=number))
 
 
+def forget(connection: Connection, before: float) -> int:
+    """Delete entries that were queued before then, except the newest, so that numbers go on growing."""
+    newest = sql.select(sql.func.max(discoveries.c.number)).scalar_subquery()
+    old = (discoveries.c.discovered_at < before) & (discoveries.c.number < newest)
+    return connection.execute(sql.delete(discoveries).where(old)).rowcount
+
+
 def _row(anomaly: Anomaly, at: float) -> dict[str, object]:
     return {
         "anomaly_id": anomaly.anomaly_id,

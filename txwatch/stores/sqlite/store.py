@@ -1,7 +1,7 @@
 """`SqliteStore`: the embedded file behind `txwatch.ports.Store`."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -24,6 +24,7 @@ from txwatch.stores.sqlite.file import StoreFile
 from txwatch.stores.sqlite.layout import prepare
 from txwatch.stores.sqlite.lock import IngestLock
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COUNTS = {
     "transactions": "SELECT coalesce(sum(rows), 0) FROM chunks",
     "anomalies": "SELECT count(*) FROM anomalies",
@@ -107,6 +108,12 @@ class SqliteStore:
         """Return how many records of each kind are stored."""
         with self._file.reading() as reading:
             return {kind: int(reading.execute(text).fetchone()[0]) for kind, text in COUNTS.items()}
+
+    def newest_event(self) -> datetime | None:
+        """Return the newest event time of a transaction, None if there is none."""
+        with self._file.reading() as reading:
+            (until,) = reading.execute("SELECT max(until) FROM chunks").fetchone()
+        return None if until is None else EPOCH + timedelta(milliseconds=until)
 
     def expire(self, policy: RetentionPolicy, now: datetime) -> dict[str, int]:
         """Delete what is too old, a chunk at a time; returns how many records of each kind went."""
