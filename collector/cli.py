@@ -35,7 +35,7 @@ from txwatch.ports import EntityStore, Service
 from txwatch.settings import Settings, current_environment, current_settings
 from txwatch.shipped import rules_document, rules_path, section
 from txwatch.supervise import work
-from txwatch.workplace import Workplace, open_workplace
+from txwatch.workplace import Workplace, open_size, open_workplace
 
 Inputs = Annotated[
     list[str] | None,
@@ -87,7 +87,8 @@ def collect(
     with open_workplace(settings, writer=True, role="collector") as workplace:
         source = open_source(workplace, inputs, used, speed, once=once, stdin_csv=csv)
         derived = open_derived(workplace, live=is_live(source)) if derives else []
-        services = [open_collector(workplace, source), *derived, *open_housekeeping(workplace)]
+        kept = [*open_housekeeping(workplace), *open_size(workplace)]
+        services = [open_collector(workplace, source), *derived, *kept]
         with watched(services, workplace, metrics, once=once) as beat:
             work(services, workplace.clock, once=once, observe=beat)
 

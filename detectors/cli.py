@@ -16,6 +16,7 @@ from detectors.detection import Configuration, Detection
 from detectors.engine import Engine
 from detectors.labels import LateLabels, read_frauds
 from detectors.offline import JsonLines, Parquet, score
+from detectors.pending import RulesFileService
 from detectors.rules import commands as rules_commands
 from detectors.rules import warm as rules_warm
 from detectors.series import warm as series_warm
@@ -50,7 +51,11 @@ def detect(
     Example: txwatch detect --once
     """
     with open_workplace(current_settings(), writer=False, role="detector") as workplace:
-        services: list[Service] = [open_detector(workplace), *open_context(workplace)]
+        services: list[Service] = [
+            open_detector(workplace),
+            *open_rules(workplace, once=once),
+            *open_context(workplace),
+        ]
         with watched(services, workplace, metrics, once=once) as beat:
             work(services, workplace.clock, once=once, follows=True, observe=beat)
 
@@ -94,6 +99,18 @@ def open_detector(workplace: Workplace, *, window_seconds: int | None = None) ->
         batch=settings.batch,
         snapshot_seconds=settings.snapshot_seconds,
     )
+
+
+def open_rules(workplace: Workplace, *, once: bool) -> list[Service]:
+    """Return the service that says whether the rules file would still be taken, for whoever goes on."""
+    if once:
+        return []
+    path = rules_path(workplace.settings)
+    return [RulesFileService(path, _rules_version(path), _rules_version, workplace.clock)]
+
+
+def _rules_version(path: Path) -> str:
+    return read_configuration(path).rulebook().version
 
 
 def open_context(workplace: Workplace) -> list[Service]:

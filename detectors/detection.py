@@ -91,6 +91,11 @@ class Detection:
         series = {"series": float(len(self._traffic.series)), "series_late_total": float(self._traffic.late)}
         return self._engine.figures() | series
 
+    @property
+    def runs(self) -> int:
+        """How many windows of the traffic were judged since the start."""
+        return self._traffic.runs
+
     def faults(self) -> list[str]:
         """Return what is set aside, in sentences; nothing when all is well."""
         return list(self._rulebook.faults())

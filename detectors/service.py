@@ -95,7 +95,8 @@ class DetectorService:
             state="degraded" if faults else "ok",
             sentence="; ".join(faults)
             or f"{counts['transactions_total']:,} scored, {counts['anomalies_total']:,} anomalies",
-            figures={name: float(count) for name, count in counts.items()},
+            figures={name: float(count) for name, count in counts.items()}
+            | {"runs_total": float(self._detection.runs)},
         )
 
     def close(self) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 import yaml
 
+from grafana.alerting.contact import contact_points, templates
+from grafana.alerting.installed import provisioned
+from grafana.alerting.policy import mute_timings, policies
 from grafana.audience import AUDIENCES, OPERATIONS
 from grafana.dashboards import pages_of
 from grafana.datasources import datasources
@@ -21,6 +24,8 @@ def files() -> dict[str, str]:
     found = {
         "datasources/operations.yaml": _yaml(_datasources()),
         "dashboards/operations.yaml": _yaml(_providers()),
+        "alerting/rules.yaml": _yaml({"apiVersion": 1, "groups": provisioned()}),
+        "alerting/messages.yaml": _yaml(_messages()),
     }
     for audience in AUDIENCES:
         for page in pages_of(audience):
@@ -71,8 +76,30 @@ def _providers() -> dict[str, Any]:
     return {"apiVersion": 1, "providers": [provider]}
 
 
+def _messages() -> dict[str, Any]:
+    return {
+        "apiVersion": 1,
+        "templates": templates(),
+        "contactPoints": contact_points(),
+        "muteTimes": mute_timings(),
+        "policies": policies(),
+    }
+
+
 def _yaml(content: dict[str, Any]) -> str:
-    return HEAD + yaml.safe_dump(content, sort_keys=False, width=110)
+    return HEAD + yaml.dump(content, Dumper=_Readable, sort_keys=False, width=110)
+
+
+class _Readable(yaml.SafeDumper):
+    """Writes texts of several lines, such as queries, as they are."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Readable.add_representer(str, _text)
+_Readable.ignore_aliases = lambda *_: True  # type: ignore[method-assign]  # shared lists are written out
 
 
 def _json(content: dict[str, Any]) -> str:

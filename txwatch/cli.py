@@ -44,7 +44,7 @@ from txwatch.settings import Settings, current_settings
 from txwatch.supervise import StopRequest, work
 from txwatch.views.listing import as_line, as_table, explanation
 from txwatch.views.report import write_report
-from txwatch.workplace import open_audit, open_workplace
+from txwatch.workplace import open_audit, open_size, open_workplace
 
 app = typer.Typer(
     name="txwatch",
@@ -147,11 +147,13 @@ def run(
             collector.cli.open_collector(workplace, source),
             *collector.cli.open_derived(workplace, live=collector.cli.is_live(source)),
             detectors.cli.open_detector(workplace),
+            *detectors.cli.open_rules(workplace, once=once),
             *detectors.cli.open_context(workplace),
             alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
             *alerts.cli.open_routes(workplace),
             *open_audit(workplace),
             *collector.cli.open_housekeeping(workplace),
+            *open_size(workplace),
         ]
         with watched(services, workplace, metrics, once=once) as beat:
             work(services, workplace.clock, once=once, observe=beat)

@@ -13,6 +13,7 @@ from txwatch.ledger import Ledger
 from txwatch.ports import AuditStore, Service, Store
 from txwatch.settings import Settings, current_environment
 from txwatch.stores import open_store
+from txwatch.storesize import SizedStore, StoreSizeService
 
 
 class Workplace(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,12 @@ def open_audit(workplace: Workplace) -> list[Service]:
     """Return the service that copies the audit, where the store takes copies."""
     store = workplace.store
     return [AuditService(store, workplace.ledger)] if isinstance(store, AuditStore) else []
+
+
+def open_size(workplace: Workplace) -> list[Service]:
+    """Return the service that says how large the store is, where the store knows."""
+    store = workplace.store
+    return [StoreSizeService(store, workplace.clock)] if isinstance(store, SizedStore) else []
 
 
 @contextmanager

@@ -95,6 +95,12 @@ class TrafficWatch:
             self._bands,
             self._events,
         )
+        self._runs = 0
+
+    @property
+    def runs(self) -> int:
+        """How many windows were judged since the start."""
+        return self._runs
 
     @property
     def late(self) -> int:
@@ -123,6 +129,7 @@ class TrafficWatch:
         points: list[SeriesPoint] = []
         anomalies: list[Anomaly] = []
         for window, totals in self._windows.closed():
+            self._runs += 1
             new_points, new_anomalies = self._judge(window, totals, now)
             points += new_points
             anomalies += new_anomalies

@@ -2,6 +2,7 @@
 
 from grafana.audience import Audience
 from grafana.dashboards.links import HEALTH
+from grafana.dashboards.parts import kafka_lag, notifications, rules_file, runs, store_size
 from grafana.dashboards.shared import changes
 from grafana.panels.look import ACT, WATCH, Column, override
 from grafana.panels.page import Page, Row
@@ -22,15 +23,30 @@ def health(audience: Audience) -> Page:
         since="now-6h",
         rows=(
             Row(title="Services", panels=(_services(audience),)),
-            Row(title="Intake", panels=(_rate(audience), _lag(audience), _end_to_end(audience))),
+            Row(title="Intake", panels=_intake(audience)),
             Row(title="Refused", panels=_refused(audience)),
-            Row(title="Detectors", panels=(_scored(audience), _behind(audience), _snapshots(audience))),
+            Row(title="Store", panels=_store(audience)),
+            Row(title="Detectors", panels=_detectors(audience)),
+            Row(title="Notifications", panels=notifications(audience)),
         ),
     )
 
 
+def _intake(audience: Audience) -> tuple[Panel, ...]:
+    return _rate(audience), kafka_lag(audience), _lag(audience), _end_to_end(audience)
+
+
 def _refused(audience: Audience) -> tuple[Panel, ...]:
-    return _quarantine(audience), _quarantine_reasons(audience), _retries(audience)
+    return _quarantine(audience), _quarantine_reasons(audience)
+
+
+def _store(audience: Audience) -> tuple[Panel, ...]:
+    return _retries(audience), store_size(audience)
+
+
+def _detectors(audience: Audience) -> tuple[Panel, ...]:
+    behind = (_scored(audience), _behind(audience), _snapshots(audience))
+    return (*behind, runs(audience), rules_file(audience))
 
 
 def _services(audience: Audience) -> Panel:
@@ -59,7 +75,7 @@ def _rate(audience: Audience) -> Panel:
         asked.rate(audience),
         name="transactions a second",
         interval="1m",
-        width=8,
+        width=6,
     )
 
 
@@ -73,7 +89,7 @@ def _lag(audience: Audience) -> Panel:
         unit="s",
         steps=((30, WATCH), (300, ACT)),
         interval="1m",
-        width=8,
+        width=6,
     )
 
 
@@ -91,7 +107,7 @@ def _end_to_end(audience: Audience) -> Panel:
         unit="s",
         steps=((5, WATCH), (60, ACT)),
         interval="1m",
-        width=8,
+        width=6,
     )
 
 
@@ -117,7 +133,7 @@ def _quarantine_reasons(audience: Audience) -> Panel:
         "New in the time shown. Healthy: empty. A reason that grows steadily is a producer that changed.",
         asked.quarantined(audience),
         columns,
-        width=10,
+        width=18,
         height=6,
     )
 
@@ -129,8 +145,8 @@ def _retries(audience: Audience) -> Panel:
         "after a restart of the store. Nothing is lost by them.",
         asked.newest_figure(audience, "collector", "store_retries_total"),
         steps=((1, WATCH), (100, ACT)),
-        width=8,
-        height=6,
+        width=6,
+        height=8,
     )
 
 

@@ -1,5 +1,7 @@
 """Questions about txwatch itself: traffic, lag, quarantine, what each service says (`docs/metrics.md`)."""
 
+import msgspec
+
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.queries.flux import START, STOP
@@ -62,13 +64,23 @@ def figure(audience: Audience, component: str, name: str) -> Query:
     return _influxql(audience, text, name)
 
 
-def growth(audience: Audience, component: str, name: str) -> Query:
-    """How fast a figure that only grows does so, a second."""
+def growth(audience: Audience, component: str, name: str, span: str = "1s") -> Query:
+    """How fast a figure that only grows does so, a second or another span."""
     text = (
-        f'SELECT non_negative_derivative(max("{name}"), 1s) AS "{name}" FROM "metrics"."autogen"."health"'
+        f'SELECT non_negative_derivative(max("{name}"), {span}) AS "{name}" FROM "metrics"."autogen"."health"'
         f" WHERE component = '{component}' AND $timeFilter GROUP BY time($__interval) fill(none)"
     )
     return _influxql(audience, text, name)
+
+
+def kafka_lag(audience: Audience) -> Query:
+    """What waits in each partition, the most in each interval."""
+    return _by_label(audience, "collector", "kafka_lag", ("topic", "partition"))
+
+
+def store_size(audience: Audience) -> Query:
+    """The bytes of each bucket, the most in each interval."""
+    return _by_label(audience, "store", "size_bytes", ("part",))
 
 
 def newest_figure(audience: Audience, component: str, name: str) -> Query:
@@ -123,6 +135,17 @@ from(bucket: "metrics")
     |> sort(columns: ["messages"], desc: true)
 """
     return Query(text=text, columns=("reason", "messages"), uid=audience.flux)
+
+
+def _by_label(audience: Audience, component: str, name: str, labels: tuple[str, ...]) -> Query:
+    """Ask for a figure that a service says several times, a series for each set of labels."""
+    grouped = ", ".join(f'"{label}"' for label in labels)
+    text = (
+        f'SELECT max("{name}") AS "{name}" FROM "metrics"."autogen"."health" WHERE component = \'{component}\''
+        f" AND $timeFilter GROUP BY time($__interval), {grouped} fill(none)"
+    )
+    alias = " ".join(f"$tag_{label}" for label in labels)
+    return msgspec.structs.replace(_influxql(audience, text, name), alias=alias)
 
 
 def _influxql(audience: Audience, text: str, name: str) -> Query:

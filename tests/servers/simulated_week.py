@@ -21,16 +21,18 @@ from detectors.changes import note_changes
 from detectors.configuration import read_configuration
 from detectors.context import ContextService
 from detectors.detection import Detection
+from detectors.pending import RulesFileService
 from detectors.service import DetectorService
 from txwatch.auditing import AuditService
 from txwatch.health import HealthRecorder
 from txwatch.ledger import Ledger
 from txwatch.model import Quarantined, Rejected
-from txwatch.ports import Clock, Service
+from txwatch.ports import Clock, Figure, Health, Progress, Service
 from txwatch.pseudonym import Pseudonyms
 from txwatch.stores.influx.connection import Access
 from txwatch.stores.influx.layout import STORE_BUCKETS
 from txwatch.stores.influx.store import InfluxStore
+from txwatch.storesize import StoreSizeService
 from txwatch.testing import ManualClock
 
 ROOT = Path(__file__).parents[2]
@@ -103,12 +105,16 @@ def _services(
         ledger.record("detectors", f"{kind} in use", {"version": versions[kind]})
     source = SimulatorSource(Simulation(settings), {}, live=clock)
     detection = Detection.fresh(configuration)
+    rulebook = configuration.rulebook()
     return [
-        CollectorService(WithFaults(source, clock), store, store, ledger, clock, batch=5_000),
+        FromKafka(WithFaults(source, clock), store, store, ledger, clock, batch=5_000),
         MetricsService(store, ledger, clock, MetricsSettings(rates=RATES)),
         EntityService(store, ledger, rates=RATES),
         DetectorService(store, ledger, detection, clock, at={}, batch=5_000),
         ContextService(store, ledger),
+        Telling(),
+        RulesFileService(ROOT / "rules.yaml", rulebook.version, lambda _: rulebook.version, clock),
+        StoreSizeService(store, clock),
         AuditService(store, ledger),
     ]
 
@@ -117,6 +123,38 @@ def _take_turns(services: Sequence[Service]) -> None:
     handled = 1
     while handled:
         handled = sum(service.step().handled for service in services)
+
+
+class FromKafka(CollectorService):
+    """Says of itself what a collector from Kafka does as well."""
+
+    def health(self) -> Health:
+        """Return it, with messages waiting in two partitions."""
+        lag = tuple(
+            Figure(name="kafka_lag", value=40.0 + n, labels={"topic": "payments", "partition": str(n)})
+            for n in range(2)
+        )
+        return msgspec.structs.replace(super().health(), labelled=lag)
+
+
+class Telling:
+    """Says of itself what a notifier does that sends one message a turn."""
+
+    name = "notifications"
+    _turns = 0
+
+    def step(self) -> Progress:
+        """Count the turn."""
+        self._turns += 1
+        return Progress(handled=0, finished=True)
+
+    def health(self) -> Health:
+        """Return it in the notifier's figures."""
+        figures = {"groups": 1.0, "waiting": 0.0, "dead": 0.0, "sent_total": float(self._turns)}
+        return Health(name=self.name, state="ok", sentence="1 group open", figures=figures)
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 class WithFaults:

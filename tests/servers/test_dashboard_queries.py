@@ -5,6 +5,7 @@ counted once more from the store, another way.
 """
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ from grafana_queries import ALL, Asking, rows_of
 from influx_fixtures import InfluxStores
 from simulated_week import PSEUDONYMS, Week, fill
 
+from grafana.alerting import counting, watching
+from grafana.alerting.rule import Rule, rule_json
 from grafana.audience import AUDIENCES, INVESTIGATIONS, OPERATIONS, Audience
 from grafana.build import files
 from grafana.dashboards import pages_of
@@ -138,6 +141,49 @@ def test_every_query_brings_rows_of_its_columns(watched, audience, place):
     assert rows
     expected = set(columns(audience)[target["query"]])
     assert all(expected <= set(row) for row in rows)
+
+
+JUST_AFTER = UNTIL + timedelta(seconds=1)
+RULES = [*watching.RULES, *counting.RULES]
+
+
+def answer(watched: Watched, rule: Rule) -> list[dict[str, str]]:
+    """What a rule's query brings just after the services said how they are for the last time."""
+    (question, *_) = rule_json(rule, 1)["data"]
+    since = JUST_AFTER - timedelta(seconds=question["relativeTimeRange"]["from"])
+    asking = msgspec.structs.replace(watched.asking(OPERATIONS, since), until=JUST_AFTER)
+    return rows_of(question["model"], asking)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.uid)
+def test_every_alert_rule_brings_one_number_and_its_labels(watched, rule):
+    """With the operators' token; Grafana makes each text a label and each row an alert of its own."""
+    rows = answer(watched, rule)
+
+    assert rows
+    assert all(set(row) == set(rule.query.columns) for row in rows)
+    assert all(math.isfinite(float(row["value"])) for row in rows)
+    assert len({tuple(sorted(set(row.items()) - {("value", row["value"])})) for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("by", counting.BEGINNINGS)
+def test_alert_rules_count_urgent_anomalies_as_the_store_does(watched, by):
+    """Those of the last hour, high and critical together."""
+    rule = next(rule for rule in counting.RULES if rule.uid == f"txwatch-urgent-by-{by}")
+    wide = msgspec.structs.replace(rule, back=int((UNTIL - SINCE).total_seconds()))
+
+    counted = Counter(str(getattr(each, by) or "-") for each in watched.anomalies if each.severity >= 3)
+    assert {row[by]: float(row["value"]) for row in answer(watched, wide)} == counted
+
+
+def test_alert_rules_count_transactions_as_the_store_does(watched):
+    """Those of the last ten minutes; none is a zero, not silence."""
+    rule = next(rule for rule in watching.RULES if rule.uid == "txwatch-no-data")
+    since = UNTIL.replace(minute=0) - timedelta(hours=5)
+    wide = msgspec.structs.replace(rule, back=int((JUST_AFTER - since).total_seconds()))
+    stored = watched.week.store.transactions(TransactionQuery(since=since, until=UNTIL)).height
+
+    assert [float(row["value"]) for row in answer(watched, wide)] == [stored]
 
 
 def test_operators_see_no_raw_id_on_any_page(watched):

@@ -125,6 +125,18 @@ class Connection:
         own = [f"{name}={json.dumps(value)}" for name, value in tags.items()]
         self._delete(bucket, at, at, " AND ".join([f'_measurement="{measurement}"', *own]))
 
+    def get(self, path: str) -> bytes:
+        """Return what the server says at a path, asked once; for what can wait until the next time."""
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=CONNECT_SECONDS)
+        url = self._access.url.rstrip("/") + path
+        try:
+            answer = self._pool.request("GET", url, headers=self._headers, timeout=timeout)
+        except urllib3.exceptions.HTTPError as error:
+            raise StoreBusyError(f"InfluxDB does not answer ({type(error).__name__})") from error
+        if answer.status != HTTPStatus.OK:
+            raise StoreError(f"InfluxDB refuses {path}: {_message(answer.data)}")
+        return answer.data
+
     def close(self) -> None:
         """Close the connections; safe to call twice."""
         self._pool.clear()

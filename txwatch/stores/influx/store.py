@@ -44,6 +44,7 @@ from txwatch.stores.influx.layout import COUNTED as COUNTED_TRAFFIC
 from txwatch.stores.influx.merchants import MERCHANTS, put_merchant_hours, read_merchant_hours
 from txwatch.stores.influx.quarantine import drop_quarantined, put_quarantined, read_quarantined
 from txwatch.stores.influx.series import put_series, read_series
+from txwatch.stores.influx.sizes import read_sizes
 from txwatch.stores.influx.traffic import MEASUREMENT, put_traffic, read_traffic
 from txwatch.stores.influx.transactions import Writer
 
@@ -141,6 +142,10 @@ class InfluxStore:
     def put_health(self, points: Sequence[HealthPoint]) -> None:
         """Write what services say of themselves."""
         put_health(self._connection, points)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes on disk of each bucket."""
+        return read_sizes(self._connection)
 
     def put_by_user(self, rows: pl.DataFrame) -> None:
         """Write rows (columns FEED) where a user's are found quickly."""
