@@ -75,8 +75,8 @@ class Decider:
         return Step(groups=[_stored(group) for group in changed.values()], decisions=decisions)
 
     def flush(self, now: float) -> Step:
-        """Decide about the groups whose time has come."""
-        groups: list[StoredGroup] = []
+        """Decide about the groups whose time has come; after a standstill several times about one."""
+        groups: dict[str, StoredGroup] = {}
         decisions: list[StoredDecision] = []
         outgoing: list[Outgoing] = []
         while self._due and self._due[0][0] <= now and len(groups) < NOTICES:
@@ -86,10 +86,10 @@ class Decider:
                 continue
             decided = verdict(group, self._way(group), now)
             self._keep(decided.group)
-            groups.append(_stored(decided.group))
+            groups[group.group_id] = _stored(decided.group)
             decisions.append(_decision(now, None, group.group_id, decided.kind or "held", decided.reason))
             outgoing += self._outgoing(decided.group, decided.kind, decided.reason, now)
-        return Step(groups=groups, decisions=decisions, outgoing=outgoing)
+        return Step(groups=list(groups.values()), decisions=decisions, outgoing=outgoing)
 
     def _refusal(self, anomaly: Anomaly, silences: tuple[Silence, ...], now: float) -> tuple[str, str] | None:
         decision = decide(anomaly, self._settings)
