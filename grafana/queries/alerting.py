@@ -201,28 +201,8 @@ hours =
         |> sum(column: "n")
         |> group()
 hours
-    |> sort(columns: ["_time"])
-    |> reduce(
-        fn: (r, accumulator) => ({{
-            first: if r._time < accumulator.first then r._time else accumulator.first,
-            now: if r._time == last then r.n else accumulator.now,
-            total: if r._time == last then accumulator.total else accumulator.total + r.n,
-            squares: if r._time == last then accumulator.squares else accumulator.squares + r.n * r.n,
-        }}),
-        identity: {{first: until, now: 0.0, total: 0.0, squares: 0.0}},
-    )
-    |> map(
-        fn: (r) => {{
-            spans = float(v: int(v: last) - int(v: r.first)) / 3600000000000.0
-            enough = math.mMax(x: spans, y: 1.0)
-            mean = r.total / enough
-            spread = math.sqrt(x: math.mMax(x: math.mMax(x: mean, y: 1.0), y: r.squares / enough - mean * mean))
-
-            return {{value: if spans < 12.0 then 0.0 else (r.now - mean) / spread}}
-        }},
-    )
 """
-    return _rows(audience, text)
+    return _rows(audience, text + _DEVIATIONS)
 
 
 def urgent(audience: Audience, severities: Sequence[str], by: str) -> Query:
@@ -243,6 +223,29 @@ from(bucket: "{audience.found}")
 """
     return _rows(audience, text, by)
 
+
+_DEVIATIONS = """\
+    |> sort(columns: ["_time"])
+    |> reduce(
+        fn: (r, accumulator) => ({
+            first: if r._time < accumulator.first then r._time else accumulator.first,
+            now: if r._time == last then r.n else accumulator.now,
+            total: if r._time == last then accumulator.total else accumulator.total + r.n,
+            squares: if r._time == last then accumulator.squares else accumulator.squares + r.n * r.n,
+        }),
+        identity: {first: until, now: 0.0, total: 0.0, squares: 0.0},
+    )
+    |> map(
+        fn: (r) => {
+            spans = float(v: int(v: last) - int(v: r.first)) / 3600000000000.0
+            enough = math.mMax(x: spans, y: 1.0)
+            mean = r.total / enough
+            spread = math.sqrt(x: math.mMax(x: math.mMax(x: mean, y: 1.0), y: r.squares / enough - mean * mean))
+
+            return {value: if spans < 12.0 then 0.0 else (r.now - mean) / spread}
+        },
+    )
+"""
 
 _VALUE = "    |> map(fn: (r) => ({value: r._value}))\n"
 
