@@ -87,7 +87,7 @@ def collect(
     with open_workplace(settings, writer=True, role="collector") as workplace:
         source = open_source(workplace, inputs, used, speed, once=once, stdin_csv=csv)
         derived = open_derived(workplace, live=is_live(source)) if derives else []
-        kept = [*open_housekeeping(workplace), *open_size(workplace)]
+        kept = [] if once else [*open_housekeeping(workplace), *open_size(workplace)]
         services = [open_collector(workplace, source), *derived, *kept]
         with watched(services, workplace, metrics, once=once) as beat:
             work(services, workplace.clock, once=once, observe=beat)

@@ -152,8 +152,7 @@ def run(
             alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
             *alerts.cli.open_routes(workplace),
             *open_audit(workplace),
-            *collector.cli.open_housekeeping(workplace),
-            *open_size(workplace),
+            *([] if once else [*collector.cli.open_housekeeping(workplace), *open_size(workplace)]),
         ]
         with watched(services, workplace, metrics, once=once) as beat:
             work(services, workplace.clock, once=once, observe=beat)

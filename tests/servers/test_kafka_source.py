@@ -31,7 +31,7 @@ def told_by(*command):
 
 
 def collect(address):
-    return told_by("collect", address, "--once").strip()
+    return told_by("collect", "--no-derive", address, "--once").strip()
 
 
 def stored(home):
