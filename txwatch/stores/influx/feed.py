@@ -8,6 +8,8 @@ Cost: reading each partition from its own cursor costs a statement each, 0.4 ms 
 hundreds.  So one statement reads what arrived anywhere after the newest cursor.  What that leaves out, rows
 of another writer whose clock is behind or whose write took long, is found by the gap before the first row
 of its partition, or because its last row lies between the cursors; those partitions are read by themselves.
+InfluxDB decodes a block a partition to tell the last rows, so they are asked for once a second of arrivals,
+and when nothing new came.
 """
 
 import re
@@ -25,7 +27,8 @@ from txwatch.stores.influx.packed import FIELD, SELECT, first_value, unpack
 from txwatch.stores.influx.text import decode_tag, encode_tag, influxql
 
 START = Cursor(arrival=-1, sequence=-1)
-IDLE = 3_600_000_000_000
+SECOND = 1_000_000_000
+IDLE = 3_600 * SECOND
 """Nanoseconds before the newest cursor: partitions that stand there are read by themselves."""
 
 _SERIES_KEY = re.compile(rf"{FEED},partition=(\d+),source=(.*)", re.DOTALL)
@@ -77,8 +80,9 @@ def without_redeliveries(rows: pl.DataFrame, cursors: Cursors) -> pl.DataFrame:
 def _page(connection: Connection, cursors: Cursors, limit: int) -> Page:
     """Read beyond the newest cursor, and by themselves the partitions of which that leaves something out."""
     newest = max(cursor.arrival for cursor in cursors.values())
-    lately = _ends(connection, newest - IDLE) if len(cursors) > 1 else pl.DataFrame()
     rows = unpack(connection.rows(FEED, f"{SELECT} WHERE time > {newest} ORDER BY time LIMIT {limit}"))
+    looks = len(cursors) > 1 and (rows.is_empty() or rows["arrival"][-1] // SECOND > newest // SECOND)
+    lately = _ends(connection, newest - IDLE) if looks else pl.DataFrame()
     ends = [rows["arrival"][-1]] if rows.height == limit else []
     behind = _behind(rows, lately, cursors, newest)
     if behind:
