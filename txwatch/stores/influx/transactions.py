@@ -9,7 +9,7 @@ Lost: nothing, as long as the caller repeats an `append` that raised.
 """
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import repeat
@@ -33,6 +33,9 @@ CHUNK = 5_000
 HOUR = 3_600_000_000_000
 """In nanoseconds."""
 
+STORERS = 2
+"""Writes to `transactions` at a time: their order does not matter, and a second one keeps InfluxDB busy."""
+
 LONGEST = 300_000
 """Bytes of text in one row: packed and encoded they fit into one field, which InfluxDB bounds by 1 MiB."""
 
@@ -49,6 +52,7 @@ class Writer:
         self._kept = kept
         self._last: dict[Partition, Cursor] = {}
         self._next_arrival = 0
+        self._storers = ThreadPoolExecutor(max_workers=STORERS, thread_name_prefix="store")
         self._feeder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed")
 
     def append(self, rows: pl.DataFrame) -> None:
@@ -71,27 +75,32 @@ class Writer:
             self._last.pop(each, None)
 
     def close(self) -> None:
-        """Give back the thread; safe to call twice."""
+        """Give back the threads; safe to call twice."""
+        self._storers.shutdown()
         self._feeder.shutdown()
 
     def _write(self, rows: pl.DataFrame, partitions: list[Partition]) -> list[RefusedRow]:
-        """Write chunk by chunk: one chunk goes to the feed while the next goes to `transactions`."""
+        """Write chunk by chunk: some go to `transactions` while earlier ones go to the feed, in order."""
         now = self._clock.now()
         refused, storable = without_unstorable(rows, now, self._kept)
         known = {each: self._last_of(each) for each in partitions}
-        feeding: Future[None] | None = None
+        chunks = numbered(storable, known, self._first_arrival(known, now, rows.height)).iter_slices(CHUNK)
+        storing = [self._storers.submit(self._store, chunk) for chunk in chunks]
+        feeding: list[Future[None]] = []
         try:
-            for chunk in numbered(storable, known, self._first_arrival(known, now, rows.height)).iter_slices(
-                CHUNK
-            ):
-                stored, not_stored = self._store(chunk)
+            for each in storing:
+                stored, not_stored = each.result()
                 refused += not_stored
-                if feeding:
-                    feeding.result()
-                feeding = self._feeder.submit(self._feed, stored)
+                feeding.append(self._feeder.submit(self._feed, stored))
+                if len(feeding) > 1:
+                    feeding[-2].result()
         finally:
-            if feeding:
-                feeding.result()
+            for left in storing:
+                left.cancel()
+            wait(storing)
+            wait(feeding)
+        for fed in feeding:
+            fed.result()
         return refused
 
     def _first_arrival(self, last: Mapping[Partition, Cursor], now: datetime, count: int) -> int:
