@@ -13,6 +13,15 @@ from running_server import RunningServer
 
 IMAGE = f"influxdb:{INFLUXDB_VERSION}"
 CONTAINER_PORT = 8086
+SETTINGS = (
+    "--reporting-disabled",
+    "--hardening-enabled",
+    "--pprof-disabled",
+    "--log-level=warn",
+    "--storage-cache-snapshot-memory-size=67108864",
+)
+GARBAGE = {"GOGC": "300", "GOMEMLIMIT": "3GiB"}
+"""What docker-compose.yml sets as well."""
 
 
 class InfluxdbServer(RunningServer):
@@ -92,15 +101,13 @@ def _child_process(folder: Path, port: int) -> Launcher:
         str(influxd()),
         "run",
         *arguments,
-        "--reporting-disabled",
-        "--hardening-enabled",
-        "--log-level",
-        "warn",
+        *SETTINGS,
     ]
-    return ChildProcess(command, folder / "influxdb.log")
+    return ChildProcess(command, folder / "influxdb.log", GARBAGE)
 
 
 def _container(engine: str, folder: Path, port: int) -> Launcher:
     publish = ["--publish", f"127.0.0.1:{port}:{CONTAINER_PORT}"]
-    command = ["influxd", "run", "--reporting-disabled", "--hardening-enabled", "--log-level", "warn"]
+    publish += [part for name, value in GARBAGE.items() for part in ("--env", f"{name}={value}")]
+    command = ["influxd", "run", *SETTINGS]
     return Container(engine, IMAGE, publish, command, folder / "influxdb.log")
