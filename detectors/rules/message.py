@@ -10,6 +10,9 @@ from txwatch.problems import did_you_mean
 
 _FORMAT = re.compile(r"(,)?(\.[0-6]f)?")
 
+UNSHOWN = "extra"
+"""Whatever else a producer sent: persons' ids in it could not be told from other text, and so not hidden."""
+
 Value = float | int | str | bool | None
 
 
@@ -65,5 +68,7 @@ def _faults(
         return
     if name not in columns:
         yield name or "{", f"unknown column `{name}` in the message", did_you_mean(name, columns)
+    elif name == UNSHOWN:
+        yield name, f"a message may not show `{name}`: it may name persons", "leave it out, or show a column"
     elif change or not _FORMAT.fullmatch(form or ""):
         yield name, f"`{{{name}}}` takes a format such as `.1f` and nothing else", f"write {{{name}:.1f}}"

@@ -7,6 +7,7 @@ from grafana.panels.look import Column, override, severity_mapping
 from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, course, number, table
 from grafana.queries import one
+from grafana.queries.choices import carried
 
 HIDDEN = (
     "anomaly_id",
@@ -29,7 +30,7 @@ def anomaly(audience: Audience) -> Page:
         uid=ANOMALY,
         title="Anomaly",
         help="Everything that is known of one anomaly.",
-        variables=one.variables(audience),
+        variables=(*one.variables(audience), *carried()),
         annotations=(changes(audience),),
         rows=(
             Row(title="What", panels=(_severity(audience), _score(audience), _itself(audience))),

@@ -8,6 +8,7 @@ from grafana.panels.look import ACT, WATCH, Column, override
 from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, course, number, table
 from grafana.queries import health as asked
+from grafana.queries.choices import carried
 
 SILENT = ((60, WATCH), (300, ACT))
 """Seconds since a service said how it is."""
@@ -19,6 +20,7 @@ def health(audience: Audience) -> Page:
         uid=HEALTH,
         title="Health",
         help="Whether txwatch itself takes, scores and tells what comes in.",
+        variables=carried(),
         annotations=(changes(audience),),
         since="now-6h",
         rows=(

@@ -7,6 +7,7 @@ from grafana.panels.look import ACT, WATCH, override
 from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, course
 from grafana.queries import merchant as asked
+from grafana.queries.choices import carried
 
 
 def merchant(audience: Audience) -> Page:
@@ -15,7 +16,7 @@ def merchant(audience: Audience) -> Page:
         uid=MERCHANT,
         title="Merchant",
         help="The traffic of one merchant by the hour, and what was strange at it.",
-        variables=asked.variables(audience),
+        variables=(*asked.variables(audience), *carried("merchant")),
         annotations=(changes(audience),),
         since="now-7d",
         rows=(

@@ -1,13 +1,12 @@
 """Now: what was found lately, how urgent it is, and whether it is more than usual."""
 
 from grafana.audience import Audience
-from grafana.dashboards.links import HEALTH, NOW, TO_MERCHANT, TO_USER, only
+from grafana.dashboards.links import NOW, TO_HEALTH, TO_MERCHANT, TO_USER, only
 from grafana.dashboards.shared import anomaly_table, changes
 from grafana.panels.look import (
     ACT,
     WATCH,
     Column,
-    Link,
     named_by_severity,
     override,
     severity_overrides,
@@ -59,7 +58,7 @@ def _how_fast(audience: Audience) -> Panel:
         name="p95",
         steps=((5, WATCH), (60, ACT)),
         width=6,
-        links=(Link(title="Health", url=f"/d/{HEALTH}?${{__url_time_range}}"),),
+        links=(TO_HEALTH,),
     )
 
 

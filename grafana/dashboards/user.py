@@ -8,6 +8,7 @@ from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, course, table
 from grafana.panels.query import Query
 from grafana.queries import user as asked
+from grafana.queries.choices import carried
 
 BIG_POINTS = {"custom.drawStyle": "points", "custom.showPoints": "always", "custom.pointSize": 10}
 
@@ -27,7 +28,7 @@ def user(audience: Audience) -> Page:
         uid=USER,
         title="User",
         help="What one user does, and what of it was strange.",
-        variables=asked.variables(audience),
+        variables=(*asked.variables(audience), *carried("user")),
         annotations=(changes(audience),),
         since="now-7d",
         rows=(

@@ -22,6 +22,9 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[str, ...] = ()
     default: str = ""
     hidden: bool = False
+    """Looked up anew on the page, of which nobody sees it."""
+    carried: bool = False
+    """Goes along from page to page, and nobody sees it either."""
     several: bool = True
 
     def json(self) -> Json:
@@ -30,12 +33,13 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
             "name": self.name,
             "label": self.label,
             "description": self.help,
-            "hide": 2 if self.hidden else 0,
+            "hide": 2 if self.hidden or self.carried else 0,
             "skipUrlSync": self.hidden,
         }
         if self.query:
             return {**shared, **self._asked(self.query)}
-        return {**shared, **(self._chosen() if self.values else self._typed())}
+        choice = bool(self.values) or (self.carried and self.several)
+        return {**shared, **(self._chosen() if choice else self._typed())}
 
     def _asked(self, query: Query) -> Json:
         single = self.hidden or not self.several

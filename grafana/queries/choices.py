@@ -6,6 +6,8 @@ from grafana.panels.variable import Variable
 from grafana.queries.found import SEVERITIES
 from txwatch.model import AnomalyType
 
+CARRIED = "chosen on another page, and taken along to the next"
+
 
 def filters(audience: Audience) -> tuple[Variable, ...]:
     """Return the variables that every page about anomalies has."""
@@ -27,6 +29,20 @@ def filters(audience: Audience) -> tuple[Variable, ...]:
         Variable(name="merchant", label="Merchant", help="any part of the id"),
         Variable(name="user", label="User", help=f"any part of the {_kind_of_id(audience)}"),
         Variable(name="transaction", label="Transaction", help="any part of the id"),
+    )
+
+
+def carried(*but: str) -> tuple[Variable, ...]:
+    """Return the same filters for a page that does not filter by them, but takes them along."""
+    several = ("severity", "type", "rule", "channel", "country")
+    single = ("merchant", "user", "transaction")
+    return (
+        *(Variable(name=name, label="", help=CARRIED, carried=True) for name in several if name not in but),
+        *(
+            Variable(name=name, label="", help=CARRIED, carried=True, several=False)
+            for name in single
+            if name not in but
+        ),
     )
 
 

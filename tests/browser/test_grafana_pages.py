@@ -135,3 +135,20 @@ def test_filters_go_along_to_the_next_page(grafana, people, audience: Audience):
 
     for kept in ("var-severity=high", "var-country=DE", "from=now-2d"):
         assert kept in tab.url
+
+
+@pytest.mark.parametrize("audience", AUDIENCES[:2], ids=lambda a: a.name)
+@pytest.mark.parametrize("page", ["anomaly", "user", "merchant"])
+def test_filters_go_by_way_of_one_anomaly_and_come_back(grafana, people, audience: Audience, page: str):
+    """To the page of one, where they filter nothing, and on from there."""
+    tab = people[audience.name]
+    chosen = "var-severity=high&var-severity=critical&var-channel=pos"
+    opened(grafana, tab, "txwatch-now", f"{USUAL_RANGE}&{chosen}")
+    tab.locator(f"a[href*='/d/txwatch-{page}']").first.click()
+    tab.wait_for_url(f"**/d/txwatch-{page}**")
+    tab.wait_for_load_state("networkidle")
+    tab.locator("a[href*='/d/txwatch-explore']").first.click()
+    tab.wait_for_url("**/d/txwatch-explore**")
+
+    for kept in chosen.split("&"):
+        assert kept in tab.url

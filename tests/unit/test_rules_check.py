@@ -138,6 +138,14 @@ def test_an_example_that_does_not_do_what_it_says_is_an_error_and_says_why():
     )
 
 
+def test_a_message_may_not_show_what_may_name_persons():
+    """In the rest of what a producer sent, ids could not be told from other text."""
+    text = "rules:\n  - {id: r, when: amount > 3, severity: low, message: 'sent {extra}'}\n"
+    sentence = "a message may not show `extra`: it may name persons"
+
+    assert [problem.sentence for problem in found(text) if problem.level == ERROR] == [sentence]
+
+
 @pytest.mark.parametrize(
     ("example", "sentence"),
     [
