@@ -65,7 +65,7 @@ def _services(audience: Audience) -> Panel:
         asked.services(audience),
         columns,
         width=24,
-        height=7,
+        height=12,
     )
 
 

@@ -5,6 +5,7 @@ from grafana.panels.query import Query
 from grafana.queries.flux import (
     START,
     STOP,
+    UNFILTERED,
     anomalies,
     counted_over_time,
     imports,
@@ -104,9 +105,35 @@ def newest(audience: Audience, most: int = 200) -> Query:
     """The anomalies themselves, the newest first, with the range that the page of each is to show."""
     fields = tuple(name for name in LISTED if name != "_time")
     text = f"""\
-{imports("strings")}
-{anomalies(audience.found, fields)}{listed(most)}"""
+{imports("array", "strings")}
+first =
+    if {UNFILTERED} then
+        (union(
+            tables: [
+                array.from(rows: [{{_time: time(v: {START})}}]),
+                {_times(audience.found)},
+            ],
+        )
+            |> sort(columns: ["_time"], desc: true)
+            |> limit(n: {most})
+            |> sort(columns: ["_time"])
+            |> findRecord(fn: (key) => true, idx: 0))._time
+    else
+        time(v: {START})
+newest =
+{anomalies(audience.found, fields, "first")}{listed(most)}newest
+"""
     return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
+
+
+def _times(bucket: str) -> str:
+    """Ask for the times of all live anomalies, and nothing else."""
+    return f"""\
+from(bucket: "{bucket}")
+                    |> range(start: {START}, stop: {STOP})
+                    |> filter(fn: (r) => r._measurement == "anomalies" and r.mode == "live" and r._field == "level")
+                    |> keep(columns: ["_time"])
+                    |> group()"""
 
 
 def listed(most: int) -> str:

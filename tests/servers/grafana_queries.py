@@ -49,6 +49,8 @@ def _filled(text: str, variables: Mapping[str, str]) -> str:
 
 
 def _formatted(value: str, style: str) -> str:
+    if style == "text":
+        return "All" if value == ALL else value
     if style == "json":
         return json.dumps(value)
     if style == "regex" and value != ALL:
