@@ -1,6 +1,6 @@
 """The detectors' commands, and what the command line needs of this room."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,11 @@ import polars as pl
 import typer
 
 from detectors import warm
+from detectors.backtest.contest import Contender, contest
+from detectors.backtest.figures import Figures, Plan, figures_of, judge
+from detectors.backtest.page import Page, page
+from detectors.backtest.told import told
+from detectors.backtest.truth import read_truth
 from detectors.changes import note_changes
 from detectors.configuration import read_configuration
 from detectors.context import ContextService, TransactionsAndContext
@@ -159,13 +164,7 @@ def score_frames(
     """Score frames (columns TRANSACTION, in event-time order) into a .jsonl or .parquet file."""
     if output.suffix not in {".jsonl", ".parquet"}:
         raise UsageError(f"{output} ends neither in .jsonl nor in .parquet")
-    configuration = read_configuration(rules_path(settings))
-    detection, late = configuration.detection, None
-    if labels is not None:
-        feedback = msgspec.structs.replace(detection.feedback or Feedback(), delay_days=labels.delay_days)
-        detection = msgspec.structs.replace(detection, feedback=feedback)
-        late = LateLabels(read_frauds(labels.path), labels.delay_days)
-    engine = Engine(detection, configuration.rulebook())
+    engine, late = _engine(rules_path(settings), labels)
     transactions = anomalies = 0
     with JsonLines(output, engine) if output.suffix == ".jsonl" else Parquet(output) as writer:
         for batch, scored in score(frames, engine, settings.batch, late):
@@ -173,6 +172,66 @@ def score_frames(
             transactions += batch.height
             anomalies += int(scored.is_anomaly.sum())
     return ScoreSummary(transactions=transactions, anomalies=anomalies)
+
+
+def _engine(rules: Path, labels: LabelsFile | None) -> tuple[Engine, LateLabels | None]:
+    """Return a fresh engine of a rules file; with labels, one that learns from them as they become due."""
+    configuration = read_configuration(rules)
+    if labels is None:
+        return Engine(configuration.detection, configuration.rulebook()), None
+    feedback = configuration.detection.feedback or Feedback()
+    detection = msgspec.structs.replace(
+        configuration.detection, feedback=msgspec.structs.replace(feedback, delay_days=labels.delay_days)
+    )
+    late = LateLabels(read_frauds(labels.path), labels.delay_days)
+    return Engine(detection, configuration.rulebook()), late
+
+
+class BacktestOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backtest compares, and how it counts."""
+
+    configs: Sequence[Path]
+    """Rules files, the champion first; the one in use where none is named."""
+    truth: Path
+    feedback: LabelsFile | None = None
+    """With it, the champion runs a second time, with these labels as feedback."""
+    leave_out: Sequence[str] = ()
+    """Kinds of frauds that count neither as right nor as wrong."""
+    plan: Plan
+    html: Path | None = None
+
+
+def backtest_plan(budgets: Sequence[int], skip_days: int, draws: int, seed: int) -> Plan:
+    """Return how to count, the budgets in order."""
+    return Plan(budgets=sorted(set(budgets)), skip_days=skip_days, draws=draws, seed=seed)
+
+
+def backtest_frames(
+    frames: Iterable[pl.DataFrame], options: BacktestOptions, settings: Settings
+) -> list[Figures]:
+    """Score frames (columns TRANSACTION, in event-time order) with every contender; then come the labels."""
+    truth = read_truth(options.truth, options.leave_out)
+    paths = options.configs or [rules_path(settings)]
+    contenders = [_contender(str(path), path, None) for path in paths]
+    if options.feedback is not None:
+        name = f"{paths[0]}, labels {options.feedback.delay_days} days late"
+        contenders.append(_contender(name, paths[0], options.feedback))
+    judged = judge(contest(frames, contenders, settings.batch), truth, options.plan)
+    figures = figures_of(judged, options.plan)
+    if options.html is not None:
+        with Page(options.html) as file:
+            file.write(page(f"Backtest of {options.truth.name}", figures, judged))
+    return figures
+
+
+def told_backtest(figures: Sequence[Figures]) -> Iterable[str]:
+    """Return a backtest as lines of text."""
+    return told(figures)
+
+
+def _contender(name: str, rules: Path, labels: LabelsFile | None) -> Contender:
+    engine, late = _engine(rules, labels)
+    return Contender(name=name, engine=engine, labels=late)
 
 
 def labels_file(path: Path, delay: str) -> LabelsFile:

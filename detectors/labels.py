@@ -23,6 +23,14 @@ def read_frauds(path: Path) -> frozenset[str]:
 
     Raises InputError when it cannot be read or has no column `transaction_id`.
     """
+    return frozenset(read_labels(path)["transaction_id"].cast(pl.String).to_list())
+
+
+def read_labels(path: Path) -> pl.DataFrame:
+    """Return the rows of a labels file that are frauds, with all its columns.
+
+    Raises InputError when it cannot be read or has no column `transaction_id`.
+    """
     table = _table(path)
     if "transaction_id" not in table.columns:
         raise InputError(f"{path} has no column transaction_id; it has {', '.join(table.columns)}")
@@ -30,7 +38,7 @@ def read_frauds(path: Path) -> frozenset[str]:
         table = table.filter(pl.col("is_fraud").cast(pl.String).is_in(["true", "1"]))
     elif "label" in table.columns:
         table = table.filter(pl.col("label").cast(pl.String) == FRAUD)
-    return frozenset(table["transaction_id"].cast(pl.String).drop_nulls().to_list())
+    return table.filter(pl.col("transaction_id").is_not_null())
 
 
 class LateLabels:

@@ -7,7 +7,7 @@ of ours and keeps its traceback.
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,7 +179,72 @@ def score(
     Example: txwatch score payments.csv --output scores.jsonl --map user_id=customer --default currency=EUR
     """
     feedback = None if labels is None else detectors.cli.labels_file(labels, label_delay)
-    used = collector.cli.schema_of(current_settings(), schema, mapping, default)
+    settings = current_settings()
+    used = collector.cli.schema_of(settings, schema, mapping, default)
+    rejections: dict[str, int] = {}
+    frames = _read(collector.cli.stream(inputs, used, notice=_note, stdin_csv=csv), rejections)
+    summary = detectors.cli.score_frames(frames, output, settings, feedback)
+    typer.echo(f"{summary.transactions:,} transactions, {summary.anomalies:,} anomalies: {output}", err=True)
+    _tell_left_out(rejections)
+
+
+@app.command()
+def backtest(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, globs, or - .")],
+    labels: Annotated[
+        Path, typer.Option(help="What was fraud: transaction_id, is_fraud or label; kind, episode if known.")
+    ],
+    config: Annotated[
+        list[Path] | None, typer.Option(help="Rules file; a second one challenges the first.")
+    ] = None,
+    mapping: collector.cli.Map = None,
+    default: collector.cli.Default = None,
+    schema: collector.cli.SchemaFile = None,
+    label_delay: Annotated[
+        str | None, typer.Option(help="Also run with the labels as feedback so much later, e.g. 7d.")
+    ] = None,
+    budget: Annotated[list[int] | None, typer.Option(min=1, help="Alerts a day to look at.")] = None,
+    skip_days: Annotated[int, typer.Option(min=0, help="Days at the start that do not count.")] = 0,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(help="Kind of fraud that counts neither as right nor as wrong.")
+    ] = None,
+    draws: Annotated[int, typer.Option(min=0, help="Resamplings of days behind the spread.")] = 100,
+    seed: Annotated[int, typer.Option(help="Same seed, same resamplings.")] = 1,
+    html: Annotated[Path | None, typer.Option(help="Write a page with curves here.")] = None,
+    *,
+    csv: collector.cli.Csv = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score labelled files from the past only, then say how much was found and how much was right.
+
+    No label reaches a detector, except with --label-delay: then the first rules file runs twice, without
+    and with the labels as feedback, each after its delay.
+
+    Example: txwatch backtest payments.parquet --labels labels.parquet --skip-days 28 --html backtest.html
+    """
+    settings = current_settings()
+    options = detectors.cli.BacktestOptions(
+        configs=config or [],
+        truth=labels,
+        feedback=None if label_delay is None else detectors.cli.labels_file(labels, label_delay),
+        leave_out=leave_out or [],
+        plan=detectors.cli.backtest_plan(budget or [25, 50, 100], skip_days, draws, seed),
+        html=html,
+    )
+    used = collector.cli.schema_of(settings, schema, mapping, default)
+    rejections: dict[str, int] = {}
+    frames = _read(collector.cli.stream(inputs, used, notice=_note, stdin_csv=csv), rejections)
+    figures = detectors.cli.backtest_frames(frames, options, settings)
+    lines = map(msgspec.json.encode, figures) if as_json else detectors.cli.told_backtest(figures)
+    for line in lines:
+        typer.echo(line)
+    _tell_left_out(rejections)
+
+
+def _read(
+    stream: Iterable[tuple[pl.DataFrame, Mapping[str, int]]], rejections: dict[str, int]
+) -> Iterator[pl.DataFrame]:
+    """Yield the valid transactions of files behind a progress bar; what is left out is counted by reason."""
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.description} {task.completed:,.0f} transactions"),
@@ -189,23 +254,20 @@ def score(
         transient=True,
         disable=not sys.stderr.isatty(),
     )
-    rejections: dict[str, int] = {}
-
-    def say(sentence: str) -> None:
-        typer.echo(f"note: {sentence}", err=True)
-
     with progress:
         task = progress.add_task("scoring", total=None)
+        for rows, rejected in stream:
+            for why, count in rejected.items():
+                rejections[why] = rejections.get(why, 0) + count
+            yield rows
+            progress.advance(task, rows.height)
 
-        def frames() -> Iterator[pl.DataFrame]:
-            for rows, rejected in collector.cli.stream(inputs, used, notice=say, stdin_csv=csv):
-                for why, count in rejected.items():
-                    rejections[why] = rejections.get(why, 0) + count
-                yield rows
-                progress.advance(task, rows.height)
 
-        summary = detectors.cli.score_frames(frames(), output, current_settings(), feedback)
-    typer.echo(f"{summary.transactions:,} transactions, {summary.anomalies:,} anomalies: {output}", err=True)
+def _note(sentence: str) -> None:
+    typer.echo(f"note: {sentence}", err=True)
+
+
+def _tell_left_out(rejections: dict[str, int]) -> None:
     for why, count in sorted(rejections.items(), key=lambda item: -item[1])[:10]:
         typer.echo(f"left out: {count:,} with {why}", err=True)
 
