@@ -80,6 +80,7 @@ class HealthLog:
     def ended(self) -> None:
         """Log what each service says at its end."""
         for health in (service.health() for service in self._services):
+            self._changed(health)
             self._grown(health)
             self._log.info("ended", service=health.name, sentence=health.sentence)
 

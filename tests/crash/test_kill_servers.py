@@ -26,7 +26,7 @@ from kafka_topics import Topics, message
 
 from txwatch.stores.influx.setup import initialise
 
-ROUNDS = int(os.environ.get("TXWATCH_KILL_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("TXWATCH_KILL_ROUNDS", "20"))
 SEED = int(os.environ.get("TXWATCH_KILL_SEED", "1"))
 MESSAGES = 4_000
 PARTITIONS = 4

@@ -16,6 +16,7 @@ READING = {"txwatch_reading": True}
 """Execution options of a connection that only reads, so that it waits for nobody."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 _SENTENCES = {
     sqlite3.SQLITE_FULL: "the disk is full; nothing of this step was recorded",
     sqlite3.SQLITE_IOERR: "the disk does not answer, or is full; nothing of this step was recorded",
@@ -55,4 +56,5 @@ def sentences(engine: Engine) -> Iterator[None]:
         if code in _BUSY:
             raise StoreBusyError("the ledger is being written by another process; try again") from error
         why = _SENTENCES.get(code, str(error.orig))
-        raise StoreError(f"the ledger {engine.url.database} refuses: {why}") from error
+        kind = StoreBusyError if code in _PASSING else StoreError
+        raise kind(f"the ledger {engine.url.database} refuses: {why}") from error

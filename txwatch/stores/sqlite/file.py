@@ -18,6 +18,9 @@ CHECKPOINT_PAGES = 4_000
 """Of 4 KiB: the write-ahead log is carried into the file every 16 MB, not every few batches."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+"""What may be over when somebody made room, or the disk answers again."""
+
 _SENTENCES = {
     sqlite3.SQLITE_FULL: "the disk is full; nothing of this batch was written",
     sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it, or move it away and ingest again",
@@ -95,4 +98,5 @@ class StoreFile:
                 raise StoreBusyError(
                     f"{self.path} is being written by another process; try again in a moment"
                 ) from error
-            raise StoreError(f"{self.path}: {_SENTENCES.get(code, str(error))}") from error
+            kind = StoreBusyError if code in _PASSING else StoreError
+            raise kind(f"{self.path}: {_SENTENCES.get(code, str(error))}") from error
