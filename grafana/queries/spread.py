@@ -4,11 +4,13 @@ from itertools import pairwise
 
 from grafana.audience import Audience
 from grafana.panels.query import Query
-from grafana.queries.flux import anomalies, imports, reasons
+from grafana.queries.flux import START, STOP, anomalies, imports
 from grafana.queries.found import SEVERITIES
 
 AMOUNTS = (0, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
-WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+HOUR, DAY = 3_600_000_000_000, 86_400_000_000_000
+"""Nanoseconds; 1970 began with a Thursday."""
 SCORE_STEP = 5
 
 
@@ -19,52 +21,31 @@ def amounts(audience: Audience) -> Query:
     chosen = "".join(
         f"if r.amount >= {low}.0 then {place} else " for place, low in reversed(list(enumerate(AMOUNTS)))
     )
-    words = "".join(f'if r.place == {place} then "{name}" else ' for place, name in enumerate(names))
-    return _counted(
-        audience,
-        ("amount",),
-        f"    |> filter(fn: (r) => exists r.amount)\n    |> map(fn: (r) => ({{r with place: {chosen}0}}))\n"
-        f'    |> map(fn: (r) => ({{r with which: {words}"unknown"}}))\n',
-    )
+    words = "".join(f'if r.key == {place} then "{name}" else ' for place, name in enumerate(names))
+    known = "    |> filter(fn: (r) => exists r.amount)\n"
+    return _counted(audience, ("amount",), f"{chosen}0", f'{words}"unknown"', having=known)
 
 
 def scores(audience: Audience) -> Query:
     """Anomalies by score."""
     step = SCORE_STEP
-    return _counted(
-        audience,
-        ("score",),
-        f"    |> map(fn: (r) => ({{r with place: int(v: r.score) / {step}}}))\n"
-        f"    |> map(fn: (r) => ({{r with which: string(v: r.place * {step})}}))\n",
-    )
+    return _counted(audience, ("score",), f"int(v: r.score) / {step}", f"string(v: r.key * {step})")
 
 
 def types(audience: Audience) -> Query:
     """Anomalies by the type of their first reason."""
-    return _counted(audience, ("type",), "    |> map(fn: (r) => ({r with place: 0, which: r.type}))\n")
+    return _counted(audience, ("type",), "r.type", "r.key")
 
 
 def hours(audience: Audience) -> Query:
     """Anomalies by hour of the day, UTC."""
-    return _counted(
-        audience,
-        (),
-        "    |> map(fn: (r) => ({r with place: date.hour(t: r._time)}))\n"
-        "    |> map(fn: (r) => ({r with which: string(v: r.place)}))\n",
-        "date",
-    )
+    return _counted(audience, (), f"int(v: r._time) / {HOUR} % 24", "string(v: r.key)")
 
 
 def weekdays(audience: Audience) -> Query:
     """Anomalies by day of the week, UTC, Monday first."""
-    names = "".join(f'if r.day == {day} then "{name}" else ' for day, name in enumerate(WEEKDAYS))
-    return _counted(
-        audience,
-        (),
-        "    |> map(fn: (r) => ({r with day: date.weekDay(t: r._time)}))\n"
-        f'    |> map(fn: (r) => ({{r with place: (r.day + 6) % 7, which: {names}"unknown"}}))\n',
-        "date",
-    )
+    names = "".join(f'if r.key == {day} then "{name}" else ' for day, name in enumerate(WEEKDAYS))
+    return _counted(audience, (), f"(int(v: r._time) / {DAY} + 3) % 7", f'{names}"unknown"')
 
 
 def scores_over_time(audience: Audience) -> Query:
@@ -78,16 +59,32 @@ def scores_over_time(audience: Audience) -> Query:
 
 
 def together(audience: Audience, most: int = 15) -> Query:
-    """Pairs of rules that hit the same transactions."""
+    """Pairs of rules that hit the same transactions.
+
+    Few sets of rules make up many anomalies: the sets are counted, then the pairs in each set.
+    """
     text = f"""\
+import "influxdata/influxdb/schema"
 {imports("strings")}
+sets =
+{anomalies(audience.found, ("rules",))}    |> filter(fn: (r) => r.rules =~ / .+ .+ /)
+    |> map(fn: (r) => ({{rules: r.rules, count: 1}}))
+    |> group(columns: ["rules"])
+    |> sum(column: "count")
+    |> group()
+    |> map(fn: (r) => ({{r with every: ""}}))
+codes =
+    schema.tagValues(bucket: "{audience.found}", tag: "code", predicate: (r) => r._measurement == "reasons" and r.detector == "rules", start: {START}, stop: {STOP})
+        |> filter(fn: (r) => r._value =~ /^${{rule:regex}}$/)
+        |> map(fn: (r) => ({{code: r._value, every: ""}}))
 hits =
-{reasons(audience.found, ("anomaly_id",))}    |> filter(fn: (r) => r.detector == "rules" and r.code =~ /^${{rule:regex}}$/)
-    |> keep(columns: ["anomaly_id", "code"])
-join(tables: {{one: hits, other: hits |> map(fn: (r) => ({{r with also: true}}))}}, on: ["anomaly_id"])
+    join(tables: {{sets: sets, codes: codes}}, on: ["every"])
+        |> filter(fn: (r) => strings.containsStr(v: r.rules, substr: " " + r.code + " "))
+        |> keep(columns: ["rules", "code", "count"])
+join(tables: {{one: hits, other: hits |> drop(columns: ["count"])}}, on: ["rules"])
     |> filter(fn: (r) => r.code_one < r.code_other)
     |> group(columns: ["code_one", "code_other"])
-    |> reduce(fn: (r, accumulator) => ({{count: accumulator.count + 1}}), identity: {{count: 0}})
+    |> sum(column: "count")
     |> group()
     |> sort(columns: ["count"], desc: true)
     |> limit(n: {most})
@@ -95,19 +92,20 @@ join(tables: {{one: hits, other: hits |> map(fn: (r) => ({{r with also: true}}))
     return Query(text=text, columns=("code_one", "code_other", "count"), uid=audience.flux)
 
 
-def _counted(audience: Audience, fields: tuple[str, ...], classes: str, *packages: str) -> Query:
-    """Return how many of each severity there are in each class: `classes` makes `place` and `which`."""
-    ones = ", ".join(
-        f'{word}: accumulator.{word} + (if r.severity == "{word}" then 1 else 0)' for word in SEVERITIES
-    )
-    zeros = ", ".join(f"{word}: 0" for word in SEVERITIES)
-    kept = ", ".join(f'"{name}"' for name in ("which", *SEVERITIES))
+def _counted(audience: Audience, fields: tuple[str, ...], key: str, which: str, having: str = "") -> Query:
+    """Return how many of each severity there are in each class, in the order of their keys.
+
+    `key` makes the class of an anomaly `r`, `which` the name of a class from `r.key`.
+    """
+    none = ", ".join(f"{word}: if exists r.{word} then r.{word} else 0" for word in SEVERITIES)
     text = f"""\
-{imports(*packages, "strings")}
-{anomalies(audience.found, fields)}{classes}    |> group(columns: ["place", "which"])
-    |> reduce(fn: (r, accumulator) => ({{{ones}}}), identity: {{{zeros}}})
+{imports("strings")}
+{anomalies(audience.found, fields)}{having}    |> map(fn: (r) => ({{key: {key}, severity: r.severity, n: 1}}))
+    |> group(columns: ["key", "severity"])
+    |> sum(column: "n")
     |> group()
-    |> sort(columns: ["place", "which"])
-    |> keep(columns: [{kept}])
+    |> pivot(rowKey: ["key"], columnKey: ["severity"], valueColumn: "n")
+    |> sort(columns: ["key"])
+    |> map(fn: (r) => ({{which: {which}, {none}}}))
 """
     return Query(text=text, columns=("which", *SEVERITIES), uid=audience.flux)

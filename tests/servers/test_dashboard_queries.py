@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 import msgspec
@@ -252,6 +253,29 @@ def test_what_leads_is_counted_as_in_the_store(watched):
         for word in ("critical", "high", "medium", "low")
         if int(row[word])
     }
+
+
+def test_pairs_of_rules_are_counted_as_in_the_store(watched):
+    """Each pair of rules that hit one transaction, however many others did."""
+    target = target_of(OPERATIONS, "Explore, Rules that hit the same transactions, A")
+    rows = rows_of(target, watched.asking(OPERATIONS))
+
+    pairs = Counter(pair for each in watched.anomalies for pair in combinations(sorted(each.rules), 2))
+    shown = {(row["code_one"], row["code_other"]): int(row["count"]) for row in rows}
+    assert shown == {pair: pairs[pair] for pair in shown}
+    assert sorted(shown.values()) == sorted(pairs.values())[-15:]
+
+
+def test_anomalies_by_hour_are_those_of_the_store(watched):
+    """Every hour of the day, UTC, and every severity."""
+    target = target_of(OPERATIONS, "Explore, By hour of the day (UTC), A")
+    rows = rows_of(target, watched.asking(OPERATIONS))
+
+    counted = Counter((each.timestamp.hour, each.severity.word) for each in watched.anomalies)
+    words = ("critical", "high", "medium", "low")
+    assert {
+        (int(row["which"]), word): int(row[word]) for row in rows for word in words if int(row[word])
+    } == (counted)
 
 
 def test_bars_over_time_add_up_to_the_anomalies(watched):
