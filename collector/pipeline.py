@@ -4,15 +4,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from collector.patience import Patience
 from collector.refused import refused_record
 from collector.source import Collected, SharedSource, Source
 from collector.tally import Tally
 from txwatch.errors import RowsRefusedError, StoreError
 from txwatch.model import Partition, Quarantined
 from txwatch.ports import Clock, Health, Progress, QuarantineStore, TransactionStore
-
-FIRST_WAIT_SECONDS = 0.25
-LONGEST_WAIT_SECONDS = 30.0
 
 
 class PositionLedger(Protocol):
@@ -65,9 +63,7 @@ class CollectorService:
         self._batch = batch
         self._monotonic = monotonic
         self._pending: Collected | None = None
-        self._wait = 0.0
-        self._retry_at = 0.0
-        self._trouble = ""
+        self._patience = Patience(monotonic)
         self._tally = Tally(monotonic())
 
     def step(self) -> Progress:
@@ -76,14 +72,14 @@ class CollectorService:
         if not pending.positions:
             self._pending = None
             return Progress(handled=0, finished=pending.finished, waiting=pending.expecting)
-        if self._monotonic() < self._retry_at or not self._written(pending):
+        if not self._patience.may_try() or not self._written(pending):
             return Progress(handled=0, waiting=True)
         self._pending = None
         return Progress(handled=max(1, pending.rows.height + len(pending.rejected)))
 
     def health(self) -> Health:
         """Return what was stored and rejected since the start, how fast, and how far behind."""
-        trouble = self._trouble or (self._shared.trouble() if self._shared else "")
+        trouble = self._patience.trouble or (self._shared.trouble() if self._shared else "")
         return Health(
             name=self.name,
             state="degraded" if trouble else "ok",
@@ -109,12 +105,11 @@ class CollectorService:
             self._quarantine.quarantine([*pending.rejected, *refused])
             self._ledger.commit_positions(pending.positions)
         except StoreError as error:
-            if not error.retryable:
-                raise
-            self._put_off(error)
+            self._patience.put_off(error)
+            self._tally.retries += 1
             return False
         self._source.commit(pending.positions)
-        self._wait, self._retry_at, self._trouble = 0.0, 0.0, ""
+        self._patience.end()
         self._tally.add(pending, refused, self._monotonic())
         return True
 
@@ -124,9 +119,3 @@ class CollectorService:
         except RowsRefusedError as error:
             return [refused_record(row, pending.rows, self._clock.now()) for row in error.refused]
         return []
-
-    def _put_off(self, error: StoreError) -> None:
-        self._wait = min(max(FIRST_WAIT_SECONDS, self._wait * 2), LONGEST_WAIT_SECONDS)
-        self._retry_at = self._monotonic() + self._wait
-        self._trouble = f"{error}; trying again in {self._wait:.1f} s, nothing is lost"
-        self._tally.retries += 1

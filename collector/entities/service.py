@@ -7,6 +7,7 @@ from typing import Protocol
 import polars as pl
 
 from collector.entities.hours import MerchantHours
+from collector.patience import Patience
 from txwatch.errors import StoreError
 from txwatch.model import Anomaly, Cursor, Partition
 from txwatch.ports import EntityStore, Health, Progress
@@ -14,8 +15,6 @@ from txwatch.ports import EntityStore, Health, Progress
 CONSUMER = "entities"
 BATCH = 5_000
 FLUSH_SECONDS = 10.0
-FIRST_WAIT_SECONDS = 0.25
-LONGEST_WAIT_SECONDS = 30.0
 MOST_CHANGED = 50_000
 """Changed hours in memory, from which on they are written before their time."""
 
@@ -68,31 +67,30 @@ class EntityService:
         self._cursors = ledger.cursors(CONSUMER)
         self._committed = dict(self._cursors)
         self._flushed_at = monotonic()
-        self._retry_at, self._wait, self._trouble = 0.0, 0.0, ""
+        self._patience = Patience(monotonic)
         self._transactions = self._written = 0
 
     def step(self) -> Progress:
         """Take the next batch of the feed; write what is due."""
-        if self._monotonic() < self._retry_at:
+        if not self._patience.may_try():
             return Progress(handled=0)
         try:
             handled = self._take()
             if self._is_due():
                 self._flush()
         except StoreError as error:
-            if not error.retryable:
-                raise
-            self._put_off(error)
+            self._patience.put_off(error)
             return Progress(handled=0)
-        self._wait, self._trouble = 0.0, ""
+        self._patience.end()
         return Progress(handled=handled, finished=True)
 
     def health(self) -> Health:
         """Return what was taken and written since the start."""
+        trouble = self._patience.trouble
         return Health(
             name=self.name,
-            state="degraded" if self._trouble else "ok",
-            sentence=self._trouble or f"{self._transactions:,} transactions filed by user and merchant",
+            state="degraded" if trouble else "ok",
+            sentence=trouble or f"{self._transactions:,} transactions filed by user and merchant",
             figures={
                 "transactions_total": float(self._transactions),
                 "merchant_hours_written_total": float(self._written),
@@ -130,8 +128,3 @@ class EntityService:
         self._hours.clean()
         self._written += changed.height
         self._flushed_at = self._monotonic()
-
-    def _put_off(self, error: StoreError) -> None:
-        self._wait = min(max(FIRST_WAIT_SECONDS, self._wait * 2), LONGEST_WAIT_SECONDS)
-        self._retry_at = self._monotonic() + self._wait
-        self._trouble = f"{error}; trying again in {self._wait:.1f} s, nothing is lost"

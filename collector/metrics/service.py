@@ -12,14 +12,13 @@ import polars as pl
 from collector.metrics.cells import Cells, Figures, runs
 from collector.metrics.chosen import ChoiceSettings, Chosen
 from collector.metrics.keys import EPOCH, WINDOW_BITS, Keys
+from collector.patience import Patience
 from txwatch.errors import StoreError
 from txwatch.model import Anomaly, Cursor, Partition
 from txwatch.ports import Clock, Health, Progress, TrafficPoint, TrafficQuery
 
 CONSUMER = "metrics"
 VERSION = "traffic-1"
-FIRST_WAIT_SECONDS = 0.25
-LONGEST_WAIT_SECONDS = 30.0
 
 
 class Kept(Protocol):
@@ -113,24 +112,22 @@ class MetricsService:
         self._touched: dict[int, int] = {}
         self._round = 0
         self._flushed_at = monotonic()
-        self._retry_at, self._wait, self._trouble = 0.0, 0.0, ""
+        self._patience = Patience(monotonic)
         self._figures = dict.fromkeys(("transactions_total", "windows_written_total"), 0.0)
         self._lags: list[tuple[np.ndarray, np.ndarray]] = []
 
     def step(self) -> Progress:
         """Count the next batch of the feed; write what is due."""
-        if self._monotonic() < self._retry_at:
+        if not self._patience.may_try():
             return Progress(handled=0)
         try:
             handled = self._count()
             if self._is_due():
                 self._flush()
         except StoreError as error:
-            if not error.retryable:
-                raise
-            self._put_off(error)
+            self._patience.put_off(error)
             return Progress(handled=0)
-        self._wait, self._trouble = 0.0, ""
+        self._patience.end()
         return Progress(handled=handled, finished=True)
 
     def health(self) -> Health:
@@ -142,8 +139,8 @@ class MetricsService:
         }
         return Health(
             name=self.name,
-            state="degraded" if self._trouble else "ok",
-            sentence=self._trouble or f"{counted:,.0f} transactions counted",
+            state="degraded" if self._patience.trouble else "ok",
+            sentence=self._patience.trouble or f"{counted:,.0f} transactions counted",
             figures=figures,
         )
 
@@ -238,11 +235,6 @@ class MetricsService:
             self._figures["ingest_lag_p95_seconds"] = float(np.percentile(ingest, 95))
             self._figures["end_to_end_p95_seconds"] = float(np.percentile(whole, 95))
         self._lags = []
-
-    def _put_off(self, error: StoreError) -> None:
-        self._wait = min(max(FIRST_WAIT_SECONDS, self._wait * 2), LONGEST_WAIT_SECONDS)
-        self._retry_at = self._monotonic() + self._wait
-        self._trouble = f"{error}; trying again in {self._wait:.1f} s, nothing is lost"
 
 
 def _chosen(kept: Kept | None) -> Chosen:

@@ -7,7 +7,8 @@ import pytest
 from collector.batch import decode_batch
 from collector.decode import Decoder
 from collector.files import collected
-from collector.pipeline import LONGEST_WAIT_SECONDS, CollectorService
+from collector.patience import LONGEST_WAIT_SECONDS
+from collector.pipeline import CollectorService
 from collector.readers.chunk import numbered
 from collector.schema import Schema
 from collector.source import Collected
