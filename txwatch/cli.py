@@ -23,11 +23,10 @@ import alerts.cli
 import collector.cli
 import detectors.cli
 import grafana.cli
-from txwatch import __version__, doctor
-from txwatch.errors import TxwatchError, UsageError
+from txwatch import __version__, anomalies, doctor
+from txwatch.errors import TxwatchError
 from txwatch.health import watched
 from txwatch.init import command as init
-from txwatch.model import Anomaly, Severity
 from txwatch.monitor import Address
 from txwatch.play import (
     Deadline,
@@ -42,7 +41,6 @@ from txwatch.play import (
 from txwatch.ports import AnomalyQuery, Service
 from txwatch.settings import Settings, current_settings
 from txwatch.supervise import StopRequest, work
-from txwatch.views.listing import as_line, as_table, explanation
 from txwatch.views.report import write_report
 from txwatch.workplace import open_audit, open_size, open_workplace
 
@@ -272,70 +270,6 @@ def _tell_left_out(rejections: dict[str, int]) -> None:
         typer.echo(f"left out: {count:,} with {why}", err=True)
 
 
-@app.command("anomalies")
-def list_anomalies(
-    since: Annotated[datetime | None, typer.Option(help="From this event time (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Before this event time (UTC).")] = None,
-    severity: Annotated[str, typer.Option(help="At least low, medium, high or critical.")] = "low",
-    kind: Annotated[str | None, typer.Option("--type", help="amount, frequency, place, ...")] = None,
-    rule: Annotated[str | None, typer.Option(help="Id of a rule that hit.")] = None,
-    user: Annotated[str | None, typer.Option()] = None,
-    merchant: Annotated[str | None, typer.Option()] = None,
-    transaction: Annotated[str | None, typer.Option()] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """List what was found, the newest first.
-
-    Example: txwatch anomalies --severity high --since 2026-03-01 --user u000123
-    """
-    try:
-        least = Severity.parse(severity)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    query = AnomalyQuery(
-        since=since and since.replace(tzinfo=UTC),
-        until=until and until.replace(tzinfo=UTC),
-        min_severity=least,
-        type=kind,
-        rule=rule,
-        user_id=user,
-        merchant_id=merchant,
-        transaction_id=transaction,
-        limit=limit,
-    )
-    with open_workplace(current_settings(), writer=False, role="investigator", looks=True) as workplace:
-        found = workplace.store.anomalies(query)
-    console = Console()
-    if as_json:
-        for anomaly in found:
-            typer.echo(msgspec.json.encode(anomaly))
-    elif console.is_terminal:
-        console.print(as_table(found) if found else "nothing was found with these filters")
-    else:
-        for anomaly in found:
-            typer.echo(as_line(anomaly))
-
-
-@app.command()
-def explain(
-    anomaly_id: Annotated[str, typer.Argument(metavar="ANOMALY_ID", help="As `txwatch anomalies` shows it.")],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Say everything that is known of one anomaly, with the numbers.
-
-    Example: txwatch explain 1f0c55a2e3b49d07
-    """
-    with open_workplace(current_settings(), writer=False, role="investigator", looks=True) as workplace:
-        found: list[Anomaly] = workplace.store.anomalies(AnomalyQuery(anomaly_id=anomaly_id))
-    if not found:
-        typer.echo(f"txwatch: there is no anomaly {anomaly_id}; `txwatch anomalies` lists them", err=True)
-        raise typer.Exit(1)
-    typer.echo(msgspec.json.encode(found[0]) if as_json else explanation(found[0]))
-
-
 @app.command("doctor")
 def examine(*, as_json: AsJson = False) -> None:
     """Check configuration, store, disk, clock and versions, and say what to do.
@@ -381,5 +315,5 @@ def _check_store(settings: Settings) -> doctor.Finding:
     return doctor.Finding(check="store", state="ok", sentence=f"{settings.store_url}: {counts}")
 
 
-for part in (collector.cli, detectors.cli, alerts.cli, grafana.cli, init):
+for part in (anomalies, collector.cli, detectors.cli, alerts.cli, grafana.cli, init):
     part.mount(app)

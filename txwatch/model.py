@@ -63,6 +63,14 @@ class Mode(StrEnum):
     SHADOW = "shadow"
 
 
+class Verdict(StrEnum):
+    """What a person says that an anomaly was."""
+
+    FRAUD = "fraud"
+    FALSE_POSITIVE = "false-positive"
+    UNCLEAR = "unclear"
+
+
 class Partition(NamedTuple):
     """One ordered stream of messages: a topic and epoch (or file, or listener) and its partition."""
 
@@ -210,6 +218,18 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse naive times."""
         for name in ("timestamp", "detected_at", "arrived_at", "window_end"):
             _refuse_naive(name, getattr(self, name))
+
+
+class AnomalyLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody says of an anomaly."""
+
+    anomaly_id: str
+    transaction_id: str | None
+    """None for an anomaly of a series."""
+    verdict: Verdict
+    by: str
+    at: float = 0.0
+    """Seconds since 1970 UTC; the ledger's clock says when."""
 
 
 def transaction_anomaly_id(source: str, partition: int, sequence: int) -> str:

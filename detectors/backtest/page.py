@@ -14,7 +14,7 @@ from detectors.offline import Output
 
 TEMPLATE: Final = Path(__file__).with_name("backtest.html")
 _COLOURS: Final = ("#2563a8", "#c2571a", "#4b8b3b", "#8a4fa3")
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 520, 260, 46, 30
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 520, 268, 46, 38
 _POINTS: Final = 300
 _BUDGETS: Final = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200, 300)
 
@@ -91,12 +91,12 @@ def _chart(title: str, below: str, curves: Sequence[Curve], x_most: float, y_mos
     grid = "".join(
         f'<path d="M{at(0, y_most * part)} L{at(x_most, y_most * part)}"/>'
         f'<text x="{_LEFT - 6}" y="{14 + high * (1 - part):.0f}" class="end">{y_most * part:g}</text>'
-        f'<text x="{_LEFT + wide * part:.0f}" y="{_HEIGHT - 12}" class="middle">{x_most * part:g}</text>'
+        f'<text x="{_LEFT + wide * part:.0f}" y="{_HEIGHT - 20}" class="middle">{x_most * part:g}</text>'
         for part in (0.0, 0.25, 0.5, 0.75, 1.0)
     )
     return (
         f'<figure><figcaption>{title}</figcaption><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="{title}">{grid}{lines}<text x="{_WIDTH / 2}" y="{_HEIGHT}" class="middle">'
+        f'aria-label="{title}">{grid}{lines}<text x="{_WIDTH / 2}" y="{_HEIGHT - 5}" class="middle">'
         f"{below}</text></svg></figure>"
     )
 

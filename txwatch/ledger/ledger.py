@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy.engine import Connection, Engine
 
 from txwatch.errors import ConfigurationError
-from txwatch.ledger import audit, layout, progress, queue, snapshots
+from txwatch.ledger import audit, labels, layout, progress, queue, snapshots
 from txwatch.ledger.alertbook import AlertBook
 from txwatch.ledger.database import READING, open_sqlite, sentences
 from txwatch.ledger.queue import Discovery
 from txwatch.ledger.snapshots import Snapshot
-from txwatch.model import Anomaly, Cursor, Partition
+from txwatch.model import Anomaly, AnomalyLabel, Cursor, Partition
 from txwatch.ports import AuditRecord, Clock
 
 
@@ -105,6 +105,18 @@ class Ledger:
     def alerts(self) -> AlertBook:
         """Return the part in which the notifier keeps its groups and its outbox."""
         return AlertBook(self._reading, self._writing)
+
+    def label(self, given: AnomalyLabel) -> None:
+        """Keep what somebody says of an anomaly, now, and append it to the audit."""
+        with self._writing() as connection:
+            labels.append(connection, self._now(), given)
+            facts = {"anomaly": given.anomaly_id, "label": given.verdict.value}
+            audit.append(connection, self._now(), given.by, "anomaly labelled", facts)
+
+    def labels(self, anomaly_id: str | None = None) -> Sequence[AnomalyLabel]:
+        """Return the label in force of each anomaly, or of one, in the order in which they were given."""
+        with self._reading() as connection:
+            return labels.newest(connection, anomaly_id)
 
     def record(self, actor: str, action: str, facts: Mapping[str, Any]) -> None:
         """Append to the audit."""

@@ -81,6 +81,18 @@ audit = Table(
 )
 """Who did what: each record's hash covers the one before it."""
 
+labels = Table(
+    "labels",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("anomaly_id", String, nullable=False, index=True),
+    Column("transaction_id", String),
+    Column("verdict", String, nullable=False),
+    Column("actor", String, nullable=False),
+)
+"""What people say of anomalies; the newest of an anomaly counts."""
+
 alert_groups = Table(
     "alert_groups",
     metadata,

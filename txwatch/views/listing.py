@@ -1,11 +1,12 @@
 """Anomalies in words: one line each, or one of them explained in full.  Pure functions of values."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from rich.table import Table
 from rich.text import Text
 
-from txwatch.model import Anomaly, Reason
+from txwatch.model import Anomaly, AnomalyLabel, Reason
 from txwatch.views.palette import SEVERITY
 
 
@@ -27,8 +28,8 @@ def as_line(a: Anomaly) -> str:
     return "\t".join((*parts, _amount(a), _why(a)))
 
 
-def explanation(a: Anomaly) -> str:
-    """Return everything that is known of an anomaly, in words."""
+def explanation(a: Anomaly, label: AnomalyLabel | None = None) -> str:
+    """Return everything that is known of an anomaly, in words, with the label in force."""
     lines = [
         f"{a.severity.word.upper()} anomaly {a.anomaly_id}, score {a.score:.0f} of 100",
         f"{_who(a)}, {a.timestamp:%A %Y-%m-%d %H:%M:%S} UTC" + (", late" if a.late else ""),
@@ -47,6 +48,9 @@ def explanation(a: Anomaly) -> str:
     if a.arrived_at is not None:
         waited = (a.detected_at - a.arrived_at).total_seconds()
         lines.append(f"Found {a.detected_at:%Y-%m-%d %H:%M:%S} UTC, {waited:.2f} s after it arrived")
+    if label is not None:
+        at = datetime.fromtimestamp(label.at, UTC)
+        lines.append(f"Labelled {label.verdict.value} by {label.by}, {at:%Y-%m-%d %H:%M:%S} UTC")
     return "\n".join(lines)
 
 
