@@ -49,6 +49,7 @@ from txwatch.stores.influx.packed import feed_lines, pack
 from txwatch.stores.influx.refusals import body
 from txwatch.stores.influx.setup import initialise
 from txwatch.stores.influx.store import InfluxStore
+from txwatch.stores.influx.transactions import STORERS
 
 CHUNK = 5_000
 WARM_CHUNKS = 4
@@ -194,7 +195,7 @@ def fresh(influx: InfluxdbServer) -> Access:
 
 
 def write_prepared(influx: InfluxdbServer, rows: pl.DataFrame) -> float:
-    """Return the rows a second that InfluxDB takes in both buckets, two connections."""
+    """Return the rows a second that InfluxDB takes in both buckets, over as many connections as ours."""
     chunks = list(rows.iter_slices(CHUNK))
     bodies = {
         TRANSACTIONS: [body(transaction_lines(chunk)) for chunk in chunks],
@@ -202,15 +203,16 @@ def write_prepared(influx: InfluxdbServer, rows: pl.DataFrame) -> float:
     }
     connection = Connection(fresh(influx), SystemClock())
 
-    def write(bucket: str, part: slice = slice(WARM_CHUNKS, None)) -> None:
+    def write(bucket: str, part: slice) -> None:
         for each in bodies[bucket][part]:
             connection.write(bucket, each)
 
     for bucket in bodies:  # series are made once; nobody's first batch is measured
         write(bucket, slice(WARM_CHUNKS))
+    parts = [(TRANSACTIONS, slice(WARM_CHUNKS + n, None, STORERS)) for n in range(STORERS)]
     started = time.perf_counter()
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(write, bodies))
+    with ThreadPoolExecutor(STORERS + 1) as pool:
+        list(pool.map(lambda part: write(*part), [*parts, (FEED, slice(WARM_CHUNKS, None))]))
     seconds = time.perf_counter() - started
     connection.close()
     return sum(chunk.height for chunk in chunks[WARM_CHUNKS:]) / seconds

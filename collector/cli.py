@@ -149,6 +149,7 @@ def _open_websocket(workplace: Workplace, names: Sequence[str], schema: Schema) 
         workplace.clock.now,
         current_environment(),
         workplace.settings.home_path,
+        kept_transactions(workplace.settings),
     )
 
 

@@ -5,8 +5,9 @@ partitions.  So a live source takes the times of [now - retention, now + 5 min] 
 files, which have no such window.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from operator import itemgetter
 
 import msgspec
@@ -27,6 +28,17 @@ class LiveWindow(msgspec.Struct, frozen=True, kw_only=True):
 
     first: datetime
     last: datetime
+
+
+Decode = Callable[[Sequence[bytes]], Read]
+"""Takes messages, gives rows and rejections, `row` being a message's place."""
+
+
+def decoding(decoder: Decoder, keep: timedelta | None, now: datetime) -> Decode:
+    """Return how messages are read at a moment: of times that are kept so long, or (None) of any."""
+    if keep is None:
+        return partial(decode_batch, decoder=decoder)
+    return partial(decode_live, decoder=decoder, window=live_window(now, keep))
 
 
 def live_window(now: datetime, retention: timedelta) -> LiveWindow:

@@ -4,14 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 
 import msgspec
 import polars as pl
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from collector.batch import decode_batch
 from collector.decode import Decoder
 from collector.kafka.clients import opened
 from collector.kafka.intake import Intake, place_of
@@ -20,9 +18,9 @@ from collector.kafka.membership import Forget, Membership
 from collector.kafka.names import TopicNames
 from collector.kafka.offsets import Offsets
 from collector.kafka.settings import Config
-from collector.kafka.taking import Decode, Messages, messages_of, take, went_back, without
+from collector.kafka.taking import Messages, messages_of, take, went_back, without
 from collector.kafka.trouble import Trouble
-from collector.live import decode_live, live_window
+from collector.live import decoding
 from collector.source import Collected
 from txwatch.columns import POSITION, TRANSACTION
 from txwatch.errors import ConfigurationError, InputError
@@ -179,7 +177,7 @@ class KafkaSource:
         if anew := self._begin_anew():
             self._intake.put_back([each for each in messages if each.topic() not in anew])
             return self._nothing()
-        collected = take(columns, names, self._decode(), self._now())
+        collected = take(columns, names, decoding(self._decoder, self._keep, self._now()), self._now())
         return msgspec.structs.replace(collected, waiting=self._waiting())
 
     def _begin_anew(self) -> set[str]:
@@ -192,11 +190,6 @@ class KafkaSource:
         self._intake.forget(anew)
         self._intake.begin(places)
         return anew
-
-    def _decode(self) -> Decode:
-        if self._keep is None:
-            return partial(decode_batch, decoder=self._decoder)
-        return partial(decode_live, decoder=self._decoder, window=live_window(self._now(), self._keep))
 
     def _is_at_end(self) -> bool:
         assigned = self._membership.assigned

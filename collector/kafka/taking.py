@@ -1,20 +1,19 @@
 """From messages as Kafka hands them out to what the collector stores.  All pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 import polars as pl
 
 from collector.fastpath import Read
+from collector.live import Decode
 from collector.source import Collected
 from txwatch.columns import TRANSACTION
 from txwatch.model import Partition, Quarantined
 
 Place = tuple[str, int]
 """A topic and the number of a partition."""
-
-Decode = Callable[[Sequence[bytes]], Read]
 
 
 class Messages(msgspec.Struct, frozen=True, kw_only=True):

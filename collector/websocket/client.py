@@ -2,12 +2,13 @@
 
 import queue
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import polars as pl
 
 from collector.decode import Decoder
+from collector.live import decoding
 from collector.schema import Schema
 from collector.source import Collected
 from collector.websocket.frames import messages_of, number_in
@@ -57,13 +58,18 @@ class WebSocketSource:
         reserve: Reserve,
         now: Callable[[], datetime],
         luck: Callable[[], float],
+        keep: timedelta | None = None,
     ) -> None:
-        """`reserve` makes positions durable; `luck` gives numbers from 0 to 1, to spread reconnects."""
+        """`reserve` makes positions durable; `luck` gives numbers from 0 to 1, to spread reconnects.
+
+        `keep` is how far back an event time may lie; None is any time at all.
+        """
         if PLACE in url and not settings.sequence_field:
             raise ConfigurationError(
                 f"{PLACE} in the address needs TXWATCH_WEBSOCKET_SEQUENCE_FIELD, the field of the number"
             )
         self._settings, self._decoder, self._now, self._reserve = settings, Decoder(schema), now, reserve
+        self._keep = keep
         source = settings.source or source_name(url)
         self._ours, self._theirs = Partition(source, OURS), Partition(source, THEIRS)
         known = positions(source)
@@ -130,8 +136,9 @@ class WebSocketSource:
         if not ours and not theirs:
             return Collected(rows=NO_ROWS)
         now = self._now()
-        good, bad = decoded(self._ours, ours, self._decoder, now)
-        more, worse = decoded(self._theirs, theirs, self._decoder, now)
+        decode = decoding(self._decoder, self._keep, now)
+        good, bad = decoded(self._ours, ours, decode, now)
+        more, worse = decoded(self._theirs, theirs, decode, now)
         positions = {self._ours: self._reserved} if ours else {}
         if theirs:
             positions[self._theirs] = theirs[-1][0] + 1

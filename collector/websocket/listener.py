@@ -1,9 +1,10 @@
 """Listening as a source: producers push frames, and each is acknowledged after its messages are stored."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from collector.decode import Decoder
+from collector.live import decoding
 from collector.schema import Schema
 from collector.source import Collected
 from collector.websocket.frames import digest_of
@@ -35,8 +36,13 @@ class ListeningSource:
         *,
         positions: Positions,
         now: Callable[[], datetime],
+        keep: timedelta | None = None,
     ) -> None:
-        """Go on behind the last number that the journal or the ledger knows."""
+        """Go on behind the last number that the journal or the ledger knows.
+
+        `keep` is how far back an event time may lie; None is any time at all.
+        """
+        self._keep = keep
         self._server, self._journal, self._decoder, self._now = server, journal, Decoder(schema), now
         self._partition = Partition(source, 0)
         known = positions(source).get(self._partition, 0)
@@ -57,7 +63,9 @@ class ListeningSource:
             return Collected(rows=NO_ROWS)
         self._flying = {(entry.producer, entry.id): entry for entry in entries}
         numbered = [pair for entry in entries for pair in enumerate(entry.messages or (), start=entry.first)]
-        rows, rejected = decoded(self._partition, numbered, self._decoder, self._now())
+        now = self._now()
+        decode = decoding(self._decoder, self._keep, now)
+        rows, rejected = decoded(self._partition, numbered, decode, now)
         return Collected(rows=rows, rejected=rejected, positions={self._partition: entries[-1].following})
 
     def commit(self, positions: Mapping[Partition, int]) -> None:

@@ -5,45 +5,36 @@ from datetime import datetime
 
 import polars as pl
 
-from collector.decode import Decoder
-from txwatch.columns import POSITION, TRANSACTION, frame
-from txwatch.model import Partition, Quarantined, Transaction
+from collector.live import Decode
+from txwatch.columns import POSITION, TRANSACTION
+from txwatch.model import Partition, Quarantined
 
 Decoded = tuple[pl.DataFrame, tuple[Quarantined, ...]]
 NO_ROWS = pl.DataFrame(schema=POSITION | TRANSACTION)
 
 
 def decoded(
-    partition: Partition, messages: Sequence[tuple[int, bytes]], decoder: Decoder, now: datetime
+    partition: Partition, messages: Sequence[tuple[int, bytes]], decode: Decode, now: datetime
 ) -> Decoded:
     """Return the good ones of (sequence, message) as rows, and the others for the quarantine."""
-    numbers: list[int] = []
-    taken: list[Transaction] = []
-    rejected: list[Quarantined] = []
-    for sequence, message in messages:
-        result = decoder.decode(message)
-        if isinstance(result, Transaction):
-            numbers.append(sequence)
-            taken.append(result)
-        else:
-            rejected.append(
-                Quarantined(
-                    source=partition.source,
-                    partition=partition.partition,
-                    sequence=sequence,
-                    received_at=now,
-                    rejected=result,
-                )
-            )
-    return _rows(partition, numbers, taken), tuple(rejected)
-
-
-def _rows(partition: Partition, numbers: list[int], taken: list[Transaction]) -> pl.DataFrame:
-    if not taken:
-        return NO_ROWS
-    position = {
-        "source": [partition.source] * len(numbers),
-        "partition": [partition.partition] * len(numbers),
-        "sequence": numbers,
-    }
-    return pl.DataFrame(position, schema=POSITION).hstack(frame(taken))
+    if not messages:
+        return NO_ROWS, ()
+    sequences = [sequence for sequence, _ in messages]
+    read = decode([message for _, message in messages])
+    numbers = pl.Series("sequence", sequences, POSITION["sequence"])[read.rows["row"]]
+    rows = read.rows.with_columns(
+        pl.lit(partition.source, POSITION["source"]).alias("source"),
+        pl.lit(partition.partition, POSITION["partition"]).alias("partition"),
+        numbers,
+    )
+    rejected = tuple(
+        Quarantined(
+            source=partition.source,
+            partition=partition.partition,
+            sequence=sequences[place],
+            received_at=now,
+            rejected=why,
+        )
+        for place, why in read.rejected
+    )
+    return rows.select(*POSITION, *TRANSACTION), rejected

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -40,16 +40,17 @@ def open_websocket(
     now: Callable[[], datetime],
     environment: Mapping[str, str],
     home: Path,
+    keep: timedelta | None = None,
 ) -> Source:
-    """Open the source; `home` keeps the listener's journal.
+    """Open the source; `home` keeps the listener's journal, `keep` is how far back an event time may lie.
 
     Raises ConfigurationError for settings that are missing, wrong or insecure, and UsageError where the
     library is not installed.
     """
     try:
         if address.startswith(LISTENING):
-            return _listen(address, schema, ledger, now, environment, home)
-        return _call(address, schema, ledger, now, environment)
+            return _listen(address, schema, ledger, now, environment, home, keep)
+        return _call(address, schema, ledger, now, environment, keep)
     except ModuleNotFoundError as error:
         raise UsageError(
             f"{address} needs the library websockets: pip install 'txwatch[websocket]'"
@@ -62,17 +63,20 @@ def _call(
     ledger: Positions,
     now: Callable[[], datetime],
     environment: Mapping[str, str],
+    keep: timedelta | None,
 ) -> Source:
     from collector.websocket.client import WebSocketSource  # noqa: PLC0415 - the library is optional
 
+    settings = client_settings(environment)
     return WebSocketSource(
         url,
-        client_settings(environment),
+        settings,
         schema,
         positions=ledger.positions,
         reserve=ledger.commit_positions,
         now=now,
         luck=random.Random().random,  # noqa: S311 - spreads reconnects over time, guards nothing
+        keep=keep if settings.live == "on" else None,
     )
 
 
@@ -83,6 +87,7 @@ def _listen(
     now: Callable[[], datetime],
     environment: Mapping[str, str],
     home: Path,
+    keep: timedelta | None,
 ) -> Source:
     from collector.websocket.journal import Journal  # noqa: PLC0415 - beside its reader
     from collector.websocket.listener import ListeningSource  # noqa: PLC0415 - the library is optional
@@ -99,7 +104,15 @@ def _listen(
     except BaseException:
         journal.close()
         raise
-    return ListeningSource(server, journal, settings.source, schema, positions=ledger.positions, now=now)
+    return ListeningSource(
+        server,
+        journal,
+        settings.source,
+        schema,
+        positions=ledger.positions,
+        now=now,
+        keep=keep if settings.live == "on" else None,
+    )
 
 
 def _place(address: str) -> tuple[str, int]:

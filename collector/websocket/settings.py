@@ -1,7 +1,7 @@
 """Settings of both directions, from the environment: `TXWATCH_WEBSOCKET_*` and `TXWATCH_LISTEN_*`."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The source's name in the store; empty is host and path of the address."""
     sequence_field: str = ""
     """The message field in which the server numbers its messages; empty: the collector numbers them."""
+    live: Literal["on", "off"] = "on"
+    """Whether event times must lie in the live window."""
     frames: int = 64
     """Frames held in memory; when they are full the socket is not read."""
     max_bytes: int = 4 * 1024 * 1024
@@ -48,6 +50,8 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether plain connections are taken from other machines."""
     source: str = "listener"
     """The source's name in the store."""
+    live: Literal["on", "off"] = "on"
+    """Whether event times must lie in the live window."""
     connections: int = 100
     """Producers connected at once; more are turned away."""
     frames: int = 64

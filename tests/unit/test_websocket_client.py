@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from private_authority import Authority
@@ -93,7 +94,7 @@ def serving(authority, frames, port=0):
 
 
 @contextmanager
-def calling(url, authority, ledger, **changed):
+def calling(url, authority, ledger, *, live=False, **changed):
     environment = {"TXWATCH_WEBSOCKET_TOKEN": TOKEN, "TXWATCH_WEBSOCKET_CA_FILE": authority.ca} | {
         f"TXWATCH_WEBSOCKET_{name.upper()}": value for name, value in changed.items()
     }
@@ -105,6 +106,7 @@ def calling(url, authority, ledger, **changed):
         reserve=ledger.commit_positions,
         now=SystemClock().now,
         luck=lambda: 0.0,
+        keep=timedelta(days=30) if live else None,
     )
     try:
         yield source
@@ -140,6 +142,18 @@ def test_a_frame_is_one_message_or_an_array_of_messages(authority, ledger):
     assert ids(parts) == ["t0", "t1", "t2"]
     assert numbers == [0, 1, 2, 3, 4]
     assert {r.rejected.code for p in parts for r in p.rejected} == {"not_json", "missing_field"}
+
+
+def test_a_time_that_cannot_be_live_is_refused(authority, ledger):
+    """A year that is not to come opens no partition of the store."""
+    frames = [json.dumps(message(0, timestamp="2098-01-01T00:00:00Z"))]
+    with (
+        serving(authority, frames) as server,
+        calling(server.url, authority, ledger, live=True) as source,
+    ):
+        (part,) = gather(source, 1)
+
+    assert [r.rejected.code for r in part.rejected] == ["time_out_of_range"]
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(authority, ledger, tmp_path):
