@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -21,6 +22,7 @@ from txwatch.ledger import Ledger
 from txwatch.testing import MemoryStore
 
 TOKEN = "till-token"
+KEPT = timedelta(days=30)
 
 
 class WatchedStore(MemoryStore):
@@ -48,9 +50,10 @@ class Bench:
         self.environment = {
             "TXWATCH_LISTEN_TOKENS": f"till:{TOKEN},web:web-token",
             "TXWATCH_LISTEN_CERTIFICATE": authority.certificate,
+            "TXWATCH_LISTEN_LIVE": "off",
         } | {f"TXWATCH_LISTEN_{name.upper()}": str(value) for name, value in settings.items()}
         self.source = open_websocket(
-            "listen+wss://127.0.0.1:0", Schema(), self.ledger, clock.now, self.environment, folder
+            "listen+wss://127.0.0.1:0", Schema(), self.ledger, clock.now, self.environment, folder, KEPT
         )
         self.service = CollectorService(self.source, self.store, self.store, self.ledger, clock)
         self.authority = authority
@@ -100,10 +103,10 @@ def envelope(name, *numbers):
     return json.dumps({"id": name, "messages": [message(n) for n in numbers]})
 
 
-def message(number):
+def message(number, timestamp="2026-03-02T12:00:00Z"):
     return {
         "transaction_id": f"t{number}",
-        "timestamp": "2026-03-02T12:00:00Z",
+        "timestamp": timestamp,
         "user_id": "u1",
         "merchant_id": "m1",
         "amount": 5.0,
@@ -318,6 +321,23 @@ def test_the_journal_forgets_the_oldest_frames(tmp_path):
 
     assert known[-20:] == list(range(80, 100))
     assert len(known) <= 24
+
+
+def test_a_time_that_cannot_be_live_costs_its_frame_nothing_else(tmp_path, authority):
+    """The frame is acknowledged; its other messages are stored under their own numbers."""
+    now = datetime.now(UTC)
+    times = [now - KEPT - timedelta(hours=1), now, now + timedelta(hours=1), now]
+    messages = [message(n, when.isoformat()) for n, when in enumerate(times)]
+    with listening(tmp_path, authority, live="on") as bench, bench.connect() as producer:
+        producer.send(json.dumps({"id": "f1", "messages": messages}))
+        bench.step_until(lambda: bench.store.counts()["quarantine"] == 2)
+
+        assert answer(producer) == {"ack": "f1", "messages": 4, "repeated": False}
+        found = bench.store.feed({}, 10).select("sequence", "transaction_id").rows()
+        assert found == [(1, "t1"), (3, "t3")]
+        refused = bench.store.quarantined(limit=None)
+        assert sorted(each.sequence for each in refused) == [0, 2]
+        assert {each.rejected.code for each in refused} == {"time_out_of_range"}
 
 
 def test_listening_in_the_clear_is_for_loopback(tmp_path):
