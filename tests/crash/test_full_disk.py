@@ -88,6 +88,24 @@ class Collector:
         self._process.terminate()
         assert self._process.wait(60) == 0
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture
+def collecting(tmp_path) -> Iterator[Callable[..., Collector]]:
+    """Starts a collector, and ends it whatever becomes of the test."""
+    started: list[Collector] = []
+
+    def start(address: str, **settings: str) -> Collector:
+        started.append(Collector(address, tmp_path / "log", **settings))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+
 
 def spoiled_now_and_then(numbers: range) -> list[bytes]:
     return [message(number, amount="much") if number % 10 == 0 else message(number) for number in numbers]
@@ -130,12 +148,10 @@ def survive(
 
 
 @pytest.mark.parametrize("disk", [6], indirect=True)
-def test_the_embedded_store_waits_for_room(topics, disk, tmp_path):
+def test_the_embedded_store_waits_for_room(topics, disk, collecting):
     topic = topics.make()
     file = disk.folder / "home" / "store.db"
-    collector = Collector(
-        topics.address(topic, dead="store"), tmp_path / "log", TXWATCH_HOME=str(disk.folder / "home")
-    )
+    collector = collecting(topics.address(topic, dead="store"), TXWATCH_HOME=str(disk.folder / "home"))
     collector.until(file.exists)
 
     survive(
@@ -149,14 +165,13 @@ def test_the_embedded_store_waits_for_room(topics, disk, tmp_path):
 
 
 @pytest.mark.parametrize("disk", [200], indirect=True)
-def test_influxdb_is_started_again_when_there_is_room(topics, disk, tmp_path):
+def test_influxdb_is_started_again_when_there_is_room(topics, disk, collecting, tmp_path):
     """It does not open again by itself what it could not open while the disk was full."""
     topic, server = topics.make(), start_influxdb(disk.folder)
     done = initialise(server.url, server.token, server.org)
     access = Access(url=server.url, token=done.tokens["services"], org=server.org)
-    collector = Collector(
+    collector = collecting(
         topics.address(topic, dead="store"),
-        tmp_path / "log",
         TXWATCH_HOME=str(tmp_path / "home"),
         TXWATCH_STORE=f"{server.url.replace('http://', 'influx://')}/{server.org}",
         TXWATCH_INFLUX_TOKEN=done.tokens["collector"],
