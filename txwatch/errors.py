@@ -9,6 +9,7 @@
     |  |- StoreLockedError    another ingester owns the file
     |  |- RowsRefusedError     it will never take some rows; the others are stored
     |- SnapshotError          a snapshot cannot be used (exit 6)
+    |- PeerError              a server beside txwatch, such as Grafana, refuses or is silent (exit 7)
 
 Bad *records* are values (`model.Rejected`), never exceptions.
 """
@@ -79,3 +80,9 @@ class SnapshotError(TxwatchError):
     """A snapshot cannot be used: another version, or damaged."""
 
     exit_code = 6
+
+
+class PeerError(TxwatchError):
+    """A server beside txwatch, such as Grafana, refuses or does not answer."""
+
+    exit_code = 7

@@ -5,6 +5,7 @@ stands in the file is what is meant.  Any bytes give a document or a list of pro
 The sections themselves are validated by the rooms that use them (`txwatch.sections`).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,9 @@ class RulesDocument(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-def load(path: Path) -> RulesDocument | list[Problem]:
-    """Read and parse a file; raises InputError when it cannot be read at all."""
-    return parse(read_bytes(path), str(path))
+def load(path: Path, sections: Sequence[str] = SECTIONS) -> RulesDocument | list[Problem]:
+    """Read and parse a file of these sections; raises InputError when it cannot be read at all."""
+    return parse(read_bytes(path), str(path), sections)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -114,15 +115,17 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def parse(content: bytes, file: str) -> RulesDocument | list[Problem]:
+def parse(content: bytes, file: str, sections: Sequence[str] = SECTIONS) -> RulesDocument | list[Problem]:
     """Return the document, or every problem that the reading found."""
-    document, problems = examine(content, file)
+    document, problems = examine(content, file, sections)
     if document is None or errors(problems):
         return problems
     return document
 
 
-def examine(content: bytes, file: str) -> tuple[RulesDocument | None, list[Problem]]:
+def examine(
+    content: bytes, file: str, sections: Sequence[str] = SECTIONS
+) -> tuple[RulesDocument | None, list[Problem]]:
     """Return as much of the document as can be had, and the problems; for showing all of them at once."""
     if len(content) > MAX_BYTES:
         sentence = f"the file is larger than {MAX_BYTES:,} bytes"
@@ -137,26 +140,30 @@ def examine(content: bytes, file: str) -> tuple[RulesDocument | None, list[Probl
     except yaml.YAMLError as error:
         return None, [_syntax_problem(file, source, error)]
     if tree.data is None:
-        return None, [_problem_at(file, source, 0, "the file is empty", "start with `version: 1`")]
+        return None, [_problem_at(file, source, 0, "the file is empty", f"start with `{sections[0]}:`")]
     if not isinstance(tree.data, dict):
-        return None, [_problem_at(file, source, 0, "the file is not a mapping of sections (`rules:` ...)")]
-    return _document(file, source, tree)
+        return None, [
+            _problem_at(file, source, 0, f"the file is not a mapping of sections (`{sections[0]}:` ...)")
+        ]
+    return _document(file, source, tree, sections)
 
 
-def _document(file: str, source: str, tree: Tree) -> tuple[RulesDocument, list[Problem]]:
+def _document(
+    file: str, source: str, tree: Tree, sections: Sequence[str]
+) -> tuple[RulesDocument, list[Problem]]:
     faults = [_problem_at(file, source, offset, sentence) for offset, sentence in tree.faults]
     unknown = [
         _problem_at(
-            file, source, tree.keys[name,][0], f"unknown section `{name}`", did_you_mean(name, SECTIONS)
+            file, source, tree.keys[name,][0], f"unknown section `{name}`", did_you_mean(name, sections)
         )
         for name in tree.data
-        if name not in SECTIONS
+        if name not in sections
     ]
     problems = sorted([*faults, *unknown])
     document = RulesDocument(
         file=file,
         source=source,
-        data={name: value for name, value in tree.data.items() if name in SECTIONS},
+        data={name: value for name, value in tree.data.items() if name in sections},
         values=tree.values,
         keys=tree.keys,
         problems=tuple(problems),

@@ -63,7 +63,8 @@ def test_compose_reads_the_file(loaded):
     """It is valid, and every service is there."""
     project, _ = loaded
 
-    assert set(project["services"]) == {"kafka", "influxdb", "collector", "deriver", "detectors", "notifier"}
+    rooms = {"collector", "deriver", "detectors", "notifier"}
+    assert set(project["services"]) == {"kafka", "influxdb", "grafana", *rooms}
 
 
 def test_secrets_reach_the_services_from_the_env_file(loaded):

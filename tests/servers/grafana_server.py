@@ -1,35 +1,39 @@
-"""A Grafana of our own, started from a built one, with the files of `provisioning/` as they are."""
+"""A Grafana of our own, started from a built one: environment and files are those of docker-compose.yml."""
 
 import base64
 import json
+import re
 import shutil
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import urllib3
+import yaml
 from launchers import ChildProcess, free_ports
 from running_server import RunningServer
 
 from grafana.build import MOUNTED
+from txwatch.init.secret import ASKED, GRAFANA_PASSWORD
 
-PROVISIONING = Path(__file__).parents[2] / "provisioning"
+ROOT = Path(__file__).parents[2]
+PROVISIONING = ROOT / "provisioning"
 PASSWORD = "only-here"
-SWITCHES = {
-    "GF_ALERTING_ENABLED": "false",
-    "GF_UNIFIED_ALERTING_ENABLED": "true",
-    "GF_ANALYTICS_REPORTING_ENABLED": "false",
-    "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
-    "GF_NEWS_NEWS_FEED_ENABLED": "false",
-    "GF_SECURITY_ADMIN_PASSWORD": PASSWORD,
-}
+OWN_KEY = "k" * 32
+VARIABLE = re.compile(r"\$\{(\w+)[^}]*\}")
 
 
 class GrafanaServer(RunningServer):
     """It listens on loopback; `call` asks its HTTP API as its administrator."""
 
-    def __init__(self, home: Path, folder: Path, environment: dict[str, str]) -> None:
-        """`home` has a built Grafana, `folder` takes its data; it reads its own copy of `provisioning/`."""
+    def __init__(
+        self, home: Path, folder: Path, values: dict[str, str], extra: dict[str, str] | None = None
+    ) -> None:
+        """`home` has a built Grafana, `folder` takes its data; it reads its own copy of `provisioning/`.
+
+        `values` stand for what is in `.env`; `extra` is set beside, or in place of, what compose sets.
+        """
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         places = {
@@ -39,11 +43,13 @@ class GrafanaServer(RunningServer):
             "GF_PATHS_PROVISIONING": _provisioning(folder),
             "GF_SERVER_HTTP_ADDR": "127.0.0.1",
             "GF_SERVER_HTTP_PORT": port,
-            "GF_SERVER_ROOT_URL": f"{self.url}/",
         }
+        known = ASKED | {"TXWATCH_GRAFANA_ROOT_URL": f"{self.url}/"}
+        known |= {GRAFANA_PASSWORD: PASSWORD, "GRAFANA_SECRET_KEY": OWN_KEY}
+        composed = composed_environment(known | values)
         own = {name: str(value) for name, value in places.items()}
         command = [str(home / "bin/grafana-server"), "--homepath", str(home)]
-        launcher = ChildProcess(command, folder / "grafana.log", SWITCHES | own | environment)
+        launcher = ChildProcess(command, folder / "grafana.log", composed | own | (extra or {}))
         super().__init__("Grafana", launcher, self._healthy)
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
@@ -61,6 +67,15 @@ class GrafanaServer(RunningServer):
     def _healthy(self) -> bool:
         with urllib.request.urlopen(f"{self.url}/api/health", timeout=2) as answer:
             return answer.status == 200
+
+
+def composed_environment(values: Mapping[str, str]) -> dict[str, str]:
+    """Return what compose gives Grafana when these values are in `.env`."""
+    grafana = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["grafana"]
+    return {
+        name: VARIABLE.sub(lambda found: values[found[1]], text)
+        for name, text in grafana["environment"].items()
+    }
 
 
 def _provisioning(folder: Path) -> Path:

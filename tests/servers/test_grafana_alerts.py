@@ -64,22 +64,24 @@ def alerting(influxdb, tmp_path_factory) -> Iterator[Alerting]:
     )
     authority = Authority(tmp_path_factory.mktemp("ca"))
     with slack() as (standin, api), mail_server(authority, "starttls") as (kept, mail):
-        environment = {
-            "TXWATCH_GRAFANA_INFLUX_URL": influxdb.url,
-            "TXWATCH_GRAFANA_INFLUX_ORG": stores.org,
+        values = {
             "TXWATCH_INFLUX_TOKEN_OPERATOR": stores.tokens["operator"],
             "TXWATCH_GRAFANA_MAIL_TO": "on-call@example.org",
             "TXWATCH_GRAFANA_SLACK_TOKEN": TOKEN,
             "TXWATCH_GRAFANA_SLACK_CHANNEL": "#watch",
             "TXWATCH_GRAFANA_SLACK_ENDPOINT": f"{api}chat.postMessage",
-            "GF_SMTP_ENABLED": "true",
-            "GF_SMTP_HOST": f"{mail.host}:{mail.port}",
-            "GF_SMTP_USER": mail.user,
-            "GF_SMTP_PASSWORD": mail.password,
-            "GF_SMTP_SKIP_VERIFY": "true",
-            "GF_SMTP_FROM_ADDRESS": "grafana@example.org",
+            "TXWATCH_SMTP_HOST": mail.host,
+            "TXWATCH_SMTP_PORT": str(mail.port),
+            "TXWATCH_SMTP_USER": mail.user,
+            "TXWATCH_SMTP_PASSWORD": mail.password,
+            "TXWATCH_SMTP_FROM": "grafana@example.org",
         }
-        grafana = GrafanaServer(Path(HOME), tmp_path_factory.mktemp("grafana"), environment)
+        extra = {
+            "TXWATCH_GRAFANA_INFLUX_URL": influxdb.url,
+            "TXWATCH_GRAFANA_INFLUX_ORG": stores.org,
+            "GF_SMTP_SKIP_VERIFY": "true",
+        }
+        grafana = GrafanaServer(Path(HOME), tmp_path_factory.mktemp("grafana"), values, extra)
         grafana.start()
         grafana.call("POST", "/api/folders", EDITABLE_FOLDER)
         for rule in editable():

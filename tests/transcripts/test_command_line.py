@@ -328,3 +328,23 @@ def test_the_demo_ends_with_figures_and_a_report(shell):
     assert "a day of event time" in " ".join(shown.stdout.split())
     assert "card testing" in shown.stdout
     assert (shell.folder / "r.html").stat().st_size > 20_000
+
+
+def test_grafana_apply_says_what_it_needs(shell):
+    """No password; an address that is none; a server that is not there; a people file with a typo."""
+    bare = shell("grafana", "apply")
+    shell.environment |= {"GRAFANA_ADMIN_PASSWORD": "secret"}
+    no_address = shell("grafana", "check", "--url", "localhost:3000")
+    nobody = shell("grafana", "check", "--url", "http://127.0.0.1:9")
+    (shell.folder / "people.yaml").write_text("people:\n  - {login: olga, roles: [operater]}\n")
+    typo = shell("grafana", "check", "--people", "people.yaml")
+
+    assert (bare.returncode, no_address.returncode, nobody.returncode, typo.returncode) == (3, 2, 7, 3)
+    assert bare.stderr.startswith("txwatch: GRAFANA_ADMIN_PASSWORD is not set; `txwatch init` draws one")
+    assert no_address.stderr == (
+        "txwatch: 'localhost:3000' is no address of a Grafana; it starts with http:// or https://\n"
+    )
+    assert nobody.stderr.startswith("txwatch: Grafana at http://127.0.0.1:9 does not answer")
+    assert (
+        "people.yaml:2:28: error: `operater` is none of operator, investigator, administrator" in typo.stderr
+    )

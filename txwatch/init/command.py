@@ -9,7 +9,7 @@ import typer
 
 from txwatch.errors import UsageError
 from txwatch.init.envfile import is_open_to_others, read_env, write_env
-from txwatch.init.secret import ADMIN_PASSWORD, ADMIN_TOKEN, DRAWN, TOKENS
+from txwatch.init.secret import ADMIN_PASSWORD, ADMIN_TOKEN, ASKED, DRAWN, TOKENS
 from txwatch.ports import RetentionPolicy
 from txwatch.settings import current_settings
 from txwatch.shipped import rules_document, rules_path, section
@@ -59,7 +59,8 @@ def _secrets(env: Path, *, dry_run: bool) -> Iterator[Line]:
     done: Literal["would", "done"] = "would" if dry_run else "done"
     present = read_env(env)
     drawn = {name: draw() for name, draw in DRAWN.items() if not present.get(name)}
-    empty = dict.fromkeys((name for name in TOKENS.values() if name not in present), "")
+    waiting = {**dict.fromkeys(TOKENS.values(), ""), **ASKED}
+    empty = {name: value for name, value in waiting.items() if name not in present}
     closing = is_open_to_others(env)
     if (drawn or empty or closing) and not dry_run:
         write_env(env, drawn | empty)

@@ -9,6 +9,7 @@ from txwatch.stores.influx.layout import ROLES
 
 ADMIN_PASSWORD = "INFLUXDB_ADMIN_PASSWORD"  # noqa: S105 - the variable's name
 ADMIN_TOKEN = "INFLUXDB_ADMIN_TOKEN"  # noqa: S105 - the variable's name
+GRAFANA_PASSWORD = "GRAFANA_ADMIN_PASSWORD"  # noqa: S105 - the variable's name
 SERVICES = "services"
 
 
@@ -30,8 +31,24 @@ DRAWN: dict[str, Callable[[], str]] = {
     ADMIN_TOKEN: key,
     "KAFKA_CLUSTER_ID": cluster_id,
     "TXWATCH_PSEUDONYM_KEY": key,
+    GRAFANA_PASSWORD: key,
+    "GRAFANA_SECRET_KEY": key,
 }
 """Variable -> how a new value is made."""
+
+ASKED = {
+    "TXWATCH_SMTP_HOST": "",
+    "TXWATCH_SMTP_PORT": "587",
+    "TXWATCH_SMTP_USER": "",
+    "TXWATCH_SMTP_PASSWORD": "",
+    "TXWATCH_SMTP_FROM": "txwatch@example.invalid",
+    "TXWATCH_GRAFANA_ROOT_URL": "http://localhost:3000/",
+    "TXWATCH_GRAFANA_MAIL_TO": "nobody@example.invalid",
+    "TXWATCH_GRAFANA_SLACK_TOKEN": "none",
+    "TXWATCH_GRAFANA_SLACK_CHANNEL": "nobody.example.invalid",
+    "TXWATCH_GRAFANA_SLACK_ENDPOINT": "",
+}
+"""Variable -> what stands there until somebody knows better: Grafana does not start with an empty address."""
 
 
 def token_variable(role: str) -> str:
@@ -42,5 +59,5 @@ def token_variable(role: str) -> str:
 TOKENS = {role: token_variable(role) for role in ROLES}
 """Role -> variable; empty until InfluxDB was set up."""
 
-VARIABLES = (*DRAWN, *TOKENS.values())
+VARIABLES = (*DRAWN, *TOKENS.values(), *ASKED)
 """Every variable that `txwatch init` writes."""
