@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 from alerts.administer import cli as administer
+from alerts.administer.opened import alert_settings
 from alerts.channels import Channel, ConsoleChannel, FileChannel
 from alerts.connections import needed_pseudonyms, senders
+from alerts.expiring import ExpiringService
 from alerts.notifier import RoutedNotifier
 from alerts.outbox import Outbox
 from alerts.policy import AlertSettings
 from alerts.service import NotifierService
 from txwatch.health import watched
 from txwatch.monitor import Address
-from txwatch.ports import Service
+from txwatch.ports import RetentionPolicy, Service
 from txwatch.settings import current_environment, current_settings
 from txwatch.shipped import rules_document, rules_path, section
 from txwatch.supervise import work
@@ -34,20 +36,22 @@ def open_notifier(workplace: Workplace, *, file: Path | None, console: bool) -> 
 
 
 def open_routes(workplace: Workplace) -> list[Service]:
-    """Return the notifier that follows the routes of this workplace's rules file, if there are any."""
-    settings = administer.alert_settings()
+    """Return the notifier of the rules file's routes, if there are any, and what tidies up after it."""
+    settings = alert_settings()
     if settings.route is None:
         return []
     environment = current_environment()
     pseudonym = needed_pseudonyms(settings, environment)
     chance = random.Random()  # noqa: S311 - spreads retries over time, keeps nothing secret
-    outbox = Outbox(workplace.ledger.alerts(), senders(settings, environment), settings.channels, chance)
+    book, clock = workplace.ledger.alerts(), workplace.clock
+    outbox = Outbox(book, senders(settings, environment), settings.channels, chance)
     dashboards = environment.get("TXWATCH_DASHBOARD_URL", "")
-    return [
-        RoutedNotifier(
-            workplace.ledger, settings, outbox, workplace.clock, pseudonym=pseudonym, dashboards=dashboards
-        )
-    ]
+    routed = RoutedNotifier(
+        workplace.ledger, settings, outbox, clock, pseudonym=pseudonym, dashboards=dashboards
+    )
+    document = rules_document(rules_path(workplace.settings))
+    kept = section(document, "retention", RetentionPolicy, RetentionPolicy()).anomalies
+    return [routed, ExpiringService(book, clock, kept)]
 
 
 def mount(app: typer.Typer) -> None:

@@ -39,18 +39,18 @@ def _sender(name: str, channel: ChannelSettings, environment: Mapping[str, str])
         raise ConfigurationError(f"channel {name} has nobody under `to`")
     if channel.kind == "slack":
         token = _needed(name, "TXWATCH_SLACK_TOKEN", environment)
-        return SlackSender(channel.to, token, environment.get("TXWATCH_SLACK_URL", SLACK))
+        return SlackSender(channel.to, token, environment.get("TXWATCH_SLACK_URL") or SLACK)
     return MailSender(channel.to, _mail_server(name, environment))
 
 
 def _mail_server(name: str, environment: Mapping[str, str]) -> MailServer:
     values = {
         "host": _needed(name, "TXWATCH_SMTP_HOST", environment),
-        "port": environment.get("TXWATCH_SMTP_PORT", "587"),
-        "security": environment.get("TXWATCH_SMTP_SECURITY", "starttls"),
+        "port": environment.get("TXWATCH_SMTP_PORT") or "587",
+        "security": environment.get("TXWATCH_SMTP_SECURITY") or "starttls",
         "user": environment.get("TXWATCH_SMTP_USER", ""),
         "password": environment.get("TXWATCH_SMTP_PASSWORD", ""),
-        "sender": environment.get("TXWATCH_SMTP_FROM", "txwatch@localhost"),
+        "sender": environment.get("TXWATCH_SMTP_FROM") or "txwatch@localhost",
         "certificates": environment.get("TXWATCH_SMTP_CERTIFICATES", ""),
     }
     try:

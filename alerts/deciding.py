@@ -95,7 +95,7 @@ class Decider:
         decision = decide(anomaly, self._settings)
         if not decision.notify:
             return "below", decision.reason
-        silence = hiding(anomaly, silences, datetime.fromtimestamp(now, UTC))
+        silence = hiding(anomaly, silences, datetime.fromtimestamp(now, UTC), self._pseudonym)
         if silence is None:
             return None
         until = silence.until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

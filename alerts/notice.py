@@ -15,6 +15,10 @@ NAMED = 10
 ONE_HOUR = 3_600_000
 
 
+Hide = Callable[[Anomaly], Anomaly]
+"""What makes an anomaly such as a reader may see it."""
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """One anomaly as a message shows it; `when` is aware, `amount` has its currency."""
 
@@ -52,7 +56,7 @@ def notice_of(
     group: Group, kind: Kind, why: str, *, way: Way, pseudonym: Pseudonym | None, dashboards: str
 ) -> Notice:
     """Return what is said of a group; `pseudonym` may be missing only on a route cleared for raw ids."""
-    hide = _hiding(None if way.raw_ids else pseudonym, raw_ids=way.raw_ids)
+    hide = hiding_of(None if way.raw_ids else pseudonym, raw_ids=way.raw_ids)
     named = sorted(group.entities.items(), key=lambda item: (-item[1], item[0]))
     return Notice(
         group_id=group.group_id,
@@ -63,7 +67,7 @@ def notice_of(
         route=group.route,
         severity=Severity(group.severity).word,
         members=group.members,
-        entities=tuple((_name(entity, hide), count) for entity, count in named[:NAMED]),
+        entities=tuple((hidden_name(entity, hide), count) for entity, count in named[:NAMED]),
         others=max(len(named) - NAMED, 0) + group.others,
         found=tuple(_found(hide(anomaly_of(sample)), dashboards) for sample in group.samples),
         acknowledged_by=group.acknowledged_by,
@@ -78,7 +82,8 @@ def title(notice: Notice) -> str:
     return f"{state.get(notice.kind, '')}{notice.severity.upper()} {worst.entity}{more}"
 
 
-def _hiding(pseudonym: Pseudonym | None, *, raw_ids: bool) -> Callable[[Anomaly], Anomaly]:
+def hiding_of(pseudonym: Pseudonym | None, *, raw_ids: bool) -> Hide:
+    """Return what makes an anomaly such as a reader may see it; ValueError where that needs a key."""
     if raw_ids:
         return lambda anomaly: anomaly
     if pseudonym is None:
@@ -86,7 +91,15 @@ def _hiding(pseudonym: Pseudonym | None, *, raw_ids: bool) -> Callable[[Anomaly]
     return lambda anomaly: pseudonymous(anomaly, pseudonym)
 
 
-def _name(entity: str, hide: Callable[[Anomaly], Anomaly]) -> str:
+def hidden_label(key: str, value: str, hide: Hide) -> str:
+    """Return the value of a group's label as a reader may see it."""
+    if key == "entity":
+        return hidden_name(value.replace(":", " ", 1), hide).replace(" ", ":", 1)
+    return hidden_name(f"user {value}", hide).partition(" ")[2] if key == "user" and value else value
+
+
+def hidden_name(entity: str, hide: Hide) -> str:
+    """Return an entity (kind and id) as a reader may see it."""
     kind, _, raw = entity.partition(" ")
     field = "ip" if kind == "ip" else f"{kind}_id"
     return f"{kind} {hide(_bare(kind, raw)).entity_id}" if field in PERSONAL else entity

@@ -1,15 +1,19 @@
 """The notifier: queue of discoveries -> groups -> outbox -> channels."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from alerts.deciding import Decider
 from alerts.groups import Group
 from alerts.outbox import Outbox
+from alerts.outhealth import DEAD_SECONDS, health_of
 from alerts.policy import AlertSettings
+from alerts.sending import Sender
 from alerts.service import CONSUMER as CONSOLE
 from alerts.silences import Silence
 from txwatch.errors import StoreBusyError
-from txwatch.ledger import AlertBook, Ledger, Step
+from txwatch.ledger import AlertBook, Channel, Ledger, Step
 from txwatch.masking import Pseudonym
 from txwatch.model import Anomaly
 from txwatch.ports import Clock, Health, Progress
@@ -17,6 +21,7 @@ from txwatch.ports import Clock, Health, Progress
 CONSUMER = "notifications"
 BEGUN = "notifications/begun"
 BATCH = 500
+LOOK_SECONDS = 10.0
 
 
 class RoutedNotifier:
@@ -46,33 +51,36 @@ class RoutedNotifier:
         self._clock, self._pseudonym, self._dashboards = clock, pseudonym, dashboards
         self._epoch = -1
         self._silences: tuple[Silence, ...] = ()
-        self._position = _first_position(ledger)
+        self._position = 0
         self._decider = Decider(settings, pseudonym, dashboards)
-        self._counts: dict[str, int] = {}
+        self._looked_at = float("-inf")
+        self._channels: dict[str, Channel] = {}
+
+    def adopt(self, settings: AlertSettings, senders: Mapping[str, Sender]) -> None:
+        """Follow another policy from the next step on, with a sender for each of its channels.
+
+        Open groups go on under the route of the same name; those whose route is gone keep their channels'
+        unsent messages and go on with the root's settings.
+        """
+        self._settings, self._epoch = settings, -1
+        self._outbox.adopt(senders, settings.channels)
 
     def step(self) -> Progress:
         """Decide, then deliver."""
         try:
-            handled = self._decide(self._clock.now().timestamp())
+            now = self._clock.now().timestamp()
+            handled = 0 if self._settings.route is None else self._decide(now)
             moved = self._outbox.step(self._clock.now().timestamp())
         except StoreBusyError:
             self._epoch = -1
             return Progress(handled=1, finished=False)
-        if moved:
-            self._counts = self._book.outbox_counts()
+        self._look(now, moved=bool(moved))
         under_way = len(self._outbox) > 0
         return Progress(handled=handled + moved, finished=not under_way, waiting=under_way)
 
     def health(self) -> Health:
-        """Return how many groups are open, and how full the outbox is."""
-        dead, waiting = self._counts.get("dead", 0), self._counts.get("waiting", 0)
-        sent = self._counts.get("sent", 0)
-        return Health(
-            name=self.name,
-            state="degraded" if dead or waiting > BATCH else "ok",
-            sentence=f"{len(self._decider)} groups open, {sent} sent, {waiting} waiting, {dead} dead",
-            figures={"groups": len(self._decider), "waiting": waiting, "dead": dead, "sent_total": sent},
-        )
+        """Return how many groups are open, and what is in the outbox for each channel."""
+        return health_of(self.name, len(self._decider), self._channels, self._looked_at)
 
     def close(self) -> None:
         """Wait for what is being sent and record it."""
@@ -93,11 +101,16 @@ class RoutedNotifier:
             self._commit(told)
         return len(entries) + len(told.groups)
 
+    def _look(self, now: float, *, moved: bool) -> None:
+        if moved or now >= self._looked_at + LOOK_SECONDS:
+            self._channels, self._looked_at = self._book.channels(now - DEAD_SECONDS), now
+
     def _commit(self, step: Step) -> None:
         epoch, self._epoch = self._epoch, -1
         self._epoch = self._book.commit(CONSUMER, epoch, step)
 
     def _read_again(self) -> None:
+        _begin(self._ledger)
         epoch, documents = self._book.open_groups()
         self._silences = read_silences(self._book)
         groups = (msgspec.json.decode(document, type=Group) for document in documents)
@@ -111,8 +124,7 @@ def read_silences(book: AlertBook) -> tuple[Silence, ...]:
     return tuple(msgspec.json.decode(document, type=Silence) for document in book.silences())
 
 
-def _first_position(ledger: Ledger) -> int:
+def _begin(ledger: Ledger) -> None:
     if ledger.queue_position(BEGUN) == 0:
         ledger.advance(CONSUMER, ledger.queue_position(CONSOLE))
         ledger.advance(BEGUN, 1)
-    return ledger.queue_position(CONSUMER)

@@ -45,6 +45,10 @@ class Outbox:
         """Return how many notifications are being sent right now."""
         return len(self._flying)
 
+    def adopt(self, senders: Mapping[str, Sender], channels: Mapping[str, ChannelSettings]) -> None:
+        """Deliver by other channels from the next step on; what is under way ends by the old ones."""
+        self._senders, self._channels = senders, channels
+
     def step(self, now: float) -> int:
         """Record what was answered, start what is due; returns how many notifications moved."""
         moved = self._record(now)
@@ -76,7 +80,9 @@ class Outbox:
             wait = failed.wait if failed.wait is not None else backoff(each.attempts, self._chance)
             self._book.settle(each.number, {**changes, "state": "waiting", "due_at": now + wait})
         else:
-            self._book.settle(each.number, {**changes, "state": "dead"}, self._instead(each, failed, now))
+            self._book.settle(
+                each.number, {**changes, "state": "dead", "due_at": now}, self._instead(each, failed, now)
+            )
 
     def _instead(self, each: Outgoing, failed: Failed, now: float) -> list[Outgoing]:
         channel = self._channels.get(each.channel)

@@ -57,6 +57,10 @@ class NotifierService:
         self._sent = 0
         self._held: dict[str, int] = {}
 
+    def adopt(self, settings: AlertSettings) -> None:
+        """Follow another policy from the next step on."""
+        self._settings = settings
+
     def step(self) -> Progress:
         """Handle the next entries of the queue."""
         entries = self._queue.discovered(self._position, BATCH)

@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from alerts.matching import Match, mismatch
+from txwatch.masking import Pseudonym, pseudonymous
 from txwatch.model import Anomaly
 
 
@@ -40,9 +41,18 @@ def state(silence: Silence, now: datetime) -> str:
     return "active" if now < silence.until else "over"
 
 
-def hiding(anomaly: Anomaly, silences: tuple[Silence, ...], now: datetime) -> Silence | None:
-    """Return the first silence that hides an anomaly now."""
-    for silence in silences:
-        if state(silence, now) == "active" and not mismatch(silence.match, anomaly):
+def hiding(
+    anomaly: Anomaly, silences: tuple[Silence, ...], now: datetime, pseudonym: Pseudonym | None = None
+) -> Silence | None:
+    """Return the first silence that hides an anomaly now.
+
+    Persons are meant by their id or, as those say who only read messages, by their pseudonym.
+    """
+    active = [silence for silence in silences if state(silence, now) == "active"]
+    if not active:
+        return None
+    faces = [anomaly] if pseudonym is None else [anomaly, pseudonymous(anomaly, pseudonym)]
+    for silence in active:
+        if not all(mismatch(silence.match, face) for face in faces):
             return silence
     return None

@@ -37,8 +37,10 @@ DRAWN: dict[str, Callable[[], str]] = {
 """Variable -> how a new value is made."""
 
 ASKED = {
+    "TXWATCH_SLACK_TOKEN": "",
     "TXWATCH_SMTP_HOST": "",
     "TXWATCH_SMTP_PORT": "587",
+    "TXWATCH_SMTP_SECURITY": "starttls",
     "TXWATCH_SMTP_USER": "",
     "TXWATCH_SMTP_PASSWORD": "",
     "TXWATCH_SMTP_FROM": "txwatch@example.invalid",

@@ -6,13 +6,16 @@ SQLite's own except how a connection is opened, so that PostgreSQL can take its 
 machines.
 """
 
-from txwatch.ledger.alertbook import AlertBook, Outgoing, Step, StoredDecision, StoredGroup
+from txwatch.ledger.alertbook import AlertBook
+from txwatch.ledger.alertrecords import Audited, Channel, Outgoing, Step, StoredDecision, StoredGroup
 from txwatch.ledger.ledger import Ledger
 from txwatch.ledger.queue import Discovery
 from txwatch.ledger.snapshots import Snapshot
 
 __all__ = [
     "AlertBook",
+    "Audited",
+    "Channel",
     "Discovery",
     "Ledger",
     "Outgoing",

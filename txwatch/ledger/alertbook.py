@@ -6,7 +6,7 @@ and the one that comes second is refused.  A notification is claimed before it i
 died is claimed again when the claim has run out, and counted as unanswered.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from txwatch.errors import StoreBusyError
 from txwatch.ledger import audit, queue
+from txwatch.ledger.alertrecords import Channel, Outgoing, Step, StoredDecision, StoredGroup
 from txwatch.ledger.tables import alert_decisions, alert_groups, notifications, silences
 
 Opening = Callable[[], AbstractContextManager[Connection]]
@@ -23,53 +24,6 @@ EPOCH = "alerts/epoch"
 """Counts the changes of groups and silences, kept among the offsets."""
 PART = 500
 T = TypeVar("T", bound=msgspec.Struct)
-
-
-class StoredGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """A group as bytes; `open` while it may still change."""
-
-    group_id: str
-    open: bool
-    document: bytes
-
-
-class StoredDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided at a time (seconds since 1970) about an anomaly or a group."""
-
-    at: float
-    anomaly_id: str | None
-    group_id: str | None
-    verdict: str
-    reason: str
-
-
-class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """One notification for one channel; `key` is the same however often it is tried."""
-
-    key: str
-    group_id: str
-    channel: str
-    document: bytes
-    due_at: float
-    state: str = "waiting"
-    attempts: int = 0
-    unanswered: int = 0
-    """How often nobody knows whether it arrived."""
-    written_at: float = 0.0
-    sent_at: float | None = None
-    reference: str = ""
-    """What the channel calls the message, so that it can be changed later."""
-    answer: str = ""
-    number: int = 0
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """All that one decision changes; `position` is how far the queue is handled with it."""
-
-    groups: Sequence[StoredGroup] = ()
-    decisions: Sequence[StoredDecision] = ()
-    outgoing: Sequence[Outgoing] = ()
-    position: int | None = None
 
 
 class AlertBook:
@@ -95,6 +49,8 @@ class AlertBook:
             if queue.offset(connection, EPOCH) != epoch:
                 raise StoreBusyError("another process changed the alert groups meanwhile; try again")
             self._write(connection, step)
+            for each in step.audited:
+                audit.append(connection, each.at, each.actor, each.action, each.facts)
             if step.position is not None:
                 queue.advance(connection, consumer, step.position)
             queue.advance(connection, EPOCH, epoch + 1)
@@ -164,11 +120,41 @@ class AlertBook:
             rows = connection.execute(query.where(notifications.c.state == state) if state else query)
             return [_convert(row, Outgoing) for row in rows.mappings()]
 
-    def outbox_counts(self) -> dict[str, int]:
-        """Return how many notifications are in each state."""
-        query = sql.select(notifications.c.state, sql.func.count()).group_by(notifications.c.state)
+    def channels(self, dead_since: float) -> dict[str, Channel]:
+        """Return what is in the outbox for each channel."""
+        n = notifications
+        lately = sql.case((n.c.due_at >= dead_since, 1), else_=0)
+        columns = (sql.func.count(), sql.func.sum(lately), sql.func.min(n.c.written_at))
+        query = sql.select(n.c.channel, n.c.state, *columns).group_by(n.c.channel, n.c.state)
         with self._reading() as connection:
-            return {str(row[0]): int(row[1]) for row in connection.execute(query)}
+            return _channels(connection.execute(query).all())
+
+    def retry(self, key: str, now: float, actor: str) -> bool:
+        """Put a dead notification back among those that wait; returns whether it was dead."""
+        n = notifications
+        with self._writing() as connection:
+            row = sql.update(n).where(n.c.key == key, n.c.state == "dead")
+            changed = connection.execute(row.values(state="waiting", due_at=now, attempts=0)).rowcount
+            if changed:
+                audit.append(connection, now, actor, "notification retried", {"key": key})
+        return changed > 0
+
+    def forget(self, before: float) -> int:
+        """Delete what ended before then: groups, decisions, notifications of no open group; how many."""
+        groups, decided, n = alert_groups, alert_decisions, notifications
+        still = sql.select(groups.c.group_id).where(groups.c.open == 1)
+        over = (
+            sql.delete(groups).where(groups.c.open == 0, groups.c.changed_at < before),
+            sql.delete(decided).where(
+                decided.c.at < before,
+                sql.or_(decided.c.group_id.is_(None), decided.c.group_id.not_in(still)),
+            ),
+            sql.delete(n).where(
+                n.c.written_at < before, n.c.state.in_(("sent", "dead")), n.c.group_id.not_in(still)
+            ),
+        )
+        with self._writing() as connection:
+            return sum(connection.execute(each).rowcount for each in over)
 
     def silences(self) -> list[bytes]:
         """Return the documents of all silences."""
@@ -211,6 +197,20 @@ class AlertBook:
         if step.outgoing:
             rows = [msgspec.structs.asdict(each) for each in step.outgoing]
             connection.execute(sql.insert(notifications), [_without(row, "number") for row in rows])
+
+
+def _channels(rows: Iterable[Any]) -> dict[str, Channel]:
+    found: dict[str, dict[str, Any]] = {}
+    for channel, state, count, lately, oldest in rows:
+        facts = found.setdefault(channel, {"waiting": 0})
+        if state == "dead":
+            facts |= {"dead": count, "dead_lately": int(lately)}
+        elif state == "sent":
+            facts["sent"] = count
+        else:
+            facts["waiting"] += count
+            facts["oldest"] = min(oldest, facts.get("oldest", oldest))
+    return {channel: Channel(**facts) for channel, facts in sorted(found.items())}
 
 
 def _due(now: float, limit: int) -> sql.Select[Any]:

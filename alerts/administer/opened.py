@@ -1,0 +1,48 @@
+"""The ledger, opened for one command of `txwatch alerts`, and who may see ids there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import msgspec
+
+from alerts.groups import Group
+from alerts.policy import AlertSettings
+from txwatch.clock import SystemClock
+from txwatch.errors import UsageError
+from txwatch.ledger import AlertBook, Ledger
+from txwatch.settings import current_settings
+from txwatch.shipped import rules_document, rules_path, section
+from txwatch.workplace import require_home
+
+
+def alert_settings() -> AlertSettings:
+    """Return the `alerts:` section of the rules file in use."""
+    return section(rules_document(rules_path(current_settings())), "alerts", AlertSettings, AlertSettings())
+
+
+@contextmanager
+def opened_ledger() -> Iterator[tuple[Ledger, datetime]]:
+    """Yield the ledger of this machine and the time."""
+    settings, clock = current_settings(), SystemClock()
+    require_home(settings)
+    ledger = Ledger.open(settings.ledger_url, clock)
+    try:
+        yield ledger, clock.now()
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def opened_book() -> Iterator[tuple[AlertBook, datetime]]:
+    """Yield the ledger's part for alerts and the time."""
+    with opened_ledger() as (ledger, now):
+        yield ledger.alerts(), now
+
+
+def needed_group(book: AlertBook, group_id: str) -> Group:
+    """Return a group; raises UsageError if there is none of that id."""
+    document = book.group(group_id)
+    if document is None:
+        raise UsageError(f"there is no group {group_id}; `txwatch alerts list --closed` lists all")
+    return msgspec.json.decode(document, type=Group)

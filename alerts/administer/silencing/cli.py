@@ -1,0 +1,99 @@
+"""The commands under `txwatch alerts silence`."""
+
+import getpass
+from datetime import timedelta
+from typing import Annotated
+
+import msgspec
+import typer
+
+from alerts.administer.opened import opened_book
+from alerts.administer.showing import silence_line
+from alerts.matching import Match, seconds
+from alerts.notifier import read_silences
+from alerts.silences import Silence, new_silence_id, state
+from txwatch.errors import UsageError
+from txwatch.settings import current_environment
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+
+app = typer.Typer(no_args_is_help=True, help="Silences: nobody is told of certain anomalies for a time.")
+
+
+@app.command("add")
+def add_silence(
+    comment: Annotated[str, typer.Option(help="Why; whoever asks later reads it.")],
+    last: Annotated[str, typer.Option("--for", help="How long: 30m, 4h, 2d.")] = "2h",
+    severity: Annotated[list[str] | None, typer.Option(help="Repeatable, as are the others.")] = None,
+    rule: Annotated[list[str] | None, typer.Option()] = None,
+    detector: Annotated[list[str] | None, typer.Option()] = None,
+    user: Annotated[list[str] | None, typer.Option()] = None,
+    merchant: Annotated[list[str] | None, typer.Option()] = None,
+    entity: Annotated[list[str] | None, typer.Option(help="Id of any kind of entity.")] = None,
+    channel: Annotated[list[str] | None, typer.Option()] = None,
+    country: Annotated[list[str] | None, typer.Option()] = None,
+) -> None:
+    """Silence anomalies for which all the given conditions hold, from now on; prints the silence's id.
+
+    Example: txwatch alerts silence add --merchant m-17 --for 4h --comment "migration of their terminals"
+    """
+    given = {
+        "severity": severity,
+        "rule": rule,
+        "detector": detector,
+        "user": user,
+        "merchant": merchant,
+        "entity": entity,
+        "channel": channel,
+        "country": country,
+    }
+    wanted = {name: values for name, values in given.items() if values}
+    if not wanted:
+        raise UsageError("a silence needs at least one condition, such as --merchant")
+    try:
+        match = msgspec.convert(wanted, Match)
+        length = timedelta(seconds=seconds(last))
+    except (msgspec.ValidationError, ValueError, KeyError) as error:
+        raise UsageError(f"a condition or the time is not understood: {error}") from error
+    actor = getpass.getuser()
+    with opened_book() as (book, now):
+        new = Silence(
+            silence_id=new_silence_id(),
+            match=match,
+            since=now,
+            until=now + length,
+            comment=comment,
+            author=actor,
+        )
+        book.put_silence(new.silence_id, msgspec.json.encode(new), now.timestamp(), actor)
+    typer.echo(new.silence_id)
+
+
+@app.command("list")
+def list_silences(*, over: bool = False, as_json: AsJson = False) -> None:
+    """List silences that are pending or active; --over shows the past ones too.
+
+    Example: txwatch alerts silence list
+    """
+    with opened_book() as (book, now):
+        found = [each for each in read_silences(book) if over or state(each, now) != "over"]
+    for each in found:
+        line = silence_line(each, state(each, now), current_environment())
+        typer.echo(msgspec.json.encode(each).decode() if as_json else line)
+    if not found and not as_json:
+        typer.echo("nothing is silenced")
+
+
+@app.command("expire")
+def expire_silence(silence_id: Annotated[str, typer.Argument(metavar="SILENCE")]) -> None:
+    """End a silence now.
+
+    Example: txwatch alerts silence expire 0a1b2c3d4e5f
+    """
+    with opened_book() as (book, now):
+        found = next((each for each in read_silences(book) if each.silence_id == silence_id), None)
+        if found is None:
+            raise UsageError(f"there is no silence {silence_id}; `txwatch alerts silence list` lists them")
+        ended = msgspec.structs.replace(found, until=min(found.until, now))
+        book.put_silence(silence_id, msgspec.json.encode(ended), now.timestamp(), getpass.getuser())
+    typer.echo(f"silence {silence_id} is over")
