@@ -346,5 +346,5 @@ def test_grafana_apply_says_what_it_needs(shell):
     )
     assert nobody.stderr.startswith("txwatch: Grafana at http://127.0.0.1:9 does not answer")
     assert (
-        "people.yaml:2:28: error: `operater` is none of operator, investigator, administrator" in typo.stderr
+        "people.yaml:2:27: error: `operater` is none of operator, investigator, administrator" in typo.stderr
     )
