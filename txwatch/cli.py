@@ -23,7 +23,7 @@ import alerts.cli
 import collector.cli
 import detectors.cli
 import grafana.cli
-from txwatch import __version__, anomalies, doctor
+from txwatch import __version__, anomalies, doctor, revealing
 from txwatch.errors import TxwatchError
 from txwatch.health import watched
 from txwatch.init import command as init
@@ -315,5 +315,5 @@ def _check_store(settings: Settings) -> doctor.Finding:
     return doctor.Finding(check="store", state="ok", sentence=f"{settings.store_url}: {counts}")
 
 
-for part in (anomalies, collector.cli, detectors.cli, alerts.cli, grafana.cli, init):
+for part in (anomalies, revealing, collector.cli, detectors.cli, alerts.cli, grafana.cli, init):
     part.mount(app)

@@ -24,8 +24,8 @@ def pseudonymous(anomaly: Anomaly, pseudonym: Pseudonym) -> Anomaly:
     A sentence of a rule shows ids only if its facts have them (see `Rule.facts`); those of detectors show
     none.
     """
-    kind = anomaly.entity_kind if anomaly.entity_kind == "ip" else f"{anomaly.entity_kind}_id"
-    known = {raw: kind for raw, kind in _personal_ids(anomaly, kind) if len(raw) >= LONG}
+    kind = _entity_field(anomaly)
+    known = {raw: kind for raw, kind in personal_ids(anomaly) if len(raw) >= LONG}
     return msgspec.structs.replace(
         anomaly,
         entity_id=pseudonym(kind, anomaly.entity_id) if kind in PERSONAL else anomaly.entity_id,
@@ -35,13 +35,19 @@ def pseudonymous(anomaly: Anomaly, pseudonym: Pseudonym) -> Anomaly:
     )
 
 
-def _personal_ids(anomaly: Anomaly, kind: str) -> list[tuple[str, str]]:
+def personal_ids(anomaly: Anomaly) -> list[tuple[str, str]]:
     """Return the raw ids of persons that the anomaly mentions, each with its kind."""
+    kind = _entity_field(anomaly)
     found = [(anomaly.user_id, "user_id"), (anomaly.card_id, "card_id")]
     found += [(str(reason.facts[name]), name) for reason in anomaly.reasons for name in _named(reason)]
     if kind in PERSONAL:
         found.append((anomaly.entity_id, kind))
     return [(raw, kind) for raw, kind in found if raw]
+
+
+def _entity_field(anomaly: Anomaly) -> str:
+    """Return the field of a transaction in which the anomaly's entity stands."""
+    return anomaly.entity_kind if anomaly.entity_kind == "ip" else f"{anomaly.entity_kind}_id"
 
 
 def _named(reason: Reason) -> list[str]:

@@ -22,6 +22,10 @@ READERS = ("operator", "investigator", "administrator")
 BUCKETS = sorted({bucket for role in ROLES.values() for bucket in (*role.read, *role.write)})
 FOR_OPERATORS = sorted(ROLES["operator"].read)
 NOT_FOR_OPERATORS = sorted(set(BUCKETS) - set(FOR_OPERATORS))
+BOTH = """
+own = from(bucket: "anomalies") |> range(start: 0)
+union(tables: [own, from(bucket: "{bucket}") |> range(start: 0)])
+"""
 PART = re.compile(r"[\w.:-]+")
 PATIENCE_SECONDS = 120
 
@@ -133,8 +137,7 @@ def test_an_investigator_finds_everybody(filled):
         'from(bucket: "{bucket}") |> range(start: 0) |> limit(n: 1)',
         'import "influxdata/influxdb/schema"\nschema.measurements(bucket: "{bucket}")',
         'import "influxdata/influxdb/v1"\nv1.tagValues(bucket: "{bucket}", tag: "source")',
-        'own = from(bucket: "anomalies") |> range(start: 0)\n'
-        'union(tables: [own, from(bucket: "{bucket}") |> range(start: 0)])',
+        BOTH,
         'from(bucket: "anomalies") |> range(start: 0) |> limit(n: 1) |> to(bucket: "{bucket}")',
     ],
 )

@@ -9,6 +9,8 @@ import pytest
 import urllib3
 from influx_fixtures import InfluxStores
 
+from txwatch.clock import SystemClock
+from txwatch.ledger import Ledger
 from txwatch.stores.influx.layout import ROLES, needed_by
 
 KEY = "5e" * 32
@@ -143,3 +145,20 @@ def test_a_detector_without_a_key_for_pseudonyms_says_so(installed):
 
     assert done.returncode == 3
     assert "TXWATCH_PSEUDONYM_KEY is not set" in done.stderr
+
+
+def test_only_who_reads_raw_ids_reveals_them_and_each_attempt_is_recorded(installed, tmp_path):
+    """With the operator's token it is denied; with the investigator's it is found."""
+    _, run = installed
+    run("collector", "collect", str(payments(tmp_path / "payments.jsonl")), "--once")
+    shown = run("operator", "pseudonym", USER).stdout.strip()
+    denied = run("operator", "reveal", shown, "--reason", "curious")
+    found = run("investigator", "reveal", shown, "--reason", "case 17")
+
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'home/ledger.db'}", SystemClock())
+    actions = [each.action for each in ledger.audited(0, 100)]
+    ledger.close()
+    assert (denied.returncode, found.returncode) == (5, 0), denied.stderr + found.stderr
+    assert USER not in denied.stdout + denied.stderr
+    assert found.stdout == f"{USER}\n"
+    assert actions[-2:] == ["reveal denied", "id revealed"]

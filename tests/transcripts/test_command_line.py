@@ -14,6 +14,9 @@ import polars as pl
 import pytest
 import urllib3
 
+from txwatch.clock import SystemClock
+from txwatch.ledger import Ledger
+
 ROOT = Path(__file__).parents[2]
 LATER = "9000d"
 """Moves made-up times into the years that a transaction may have."""
@@ -348,3 +351,24 @@ def test_grafana_apply_says_what_it_needs(shell):
     assert (
         "people.yaml:2:27: error: `operater` is none of operator, investigator, administrator" in typo.stderr
     )
+
+
+def test_an_id_and_its_pseudonym_lead_to_each_other(world):
+    """The way back is written to the audit, with who and why, also when nothing is found."""
+    world.environment["TXWATCH_PSEUDONYM_KEY"] = "5e" * 32
+    user = json.loads((world.folder / "p.jsonl").read_text().splitlines()[0])["user_id"]
+    shown, unknown = (world("pseudonym", each).stdout.strip() for each in (user, "nobody"))
+    found = world("reveal", shown, "--reason", "case 17")
+    nobody = world("reveal", unknown, "--reason", "case 18")
+    unreasoned = world("reveal", shown, "--reason", " ")
+
+    ledger = Ledger.open(f"sqlite:///{world.folder / 'home/ledger.db'}", SystemClock())
+    newest = [(each.action, json.loads(each.facts)) for each in ledger.audited(0, 1000)][-2:]
+    ledger.close()
+    assert (found.returncode, found.stdout) == (0, f"{user}\n")
+    assert (nobody.returncode, unreasoned.returncode) == (1, 2)
+    assert "no id that is stored has the pseudonym" in nobody.stderr
+    assert newest == [
+        ("id revealed", {"pseudonym": shown, "reason": "case 17"}),
+        ("id looked for in vain", {"pseudonym": unknown, "reason": "case 18"}),
+    ]
