@@ -1,7 +1,6 @@
 """Each role logs into a real Grafana and opens each of its pages: nothing empty, links lead on.
 
-TXWATCH_GRAFANA_URL names a Grafana that may be filled, TXWATCH_GRAFANA_ADMIN its administrator as
-USER:PASSWORD; TXWATCH_PICTURES a folder in which pictures of the pages are kept.
+`applied_grafana` says which Grafana; TXWATCH_PICTURES names a folder in which pictures of the pages are kept.
 """
 
 import os
@@ -11,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from grafana_loaded import LoadedGrafana
+from applied_grafana import AppliedGrafana, grafana_at_hand
 from influx_fixtures import InfluxStores
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 from simulated_week import fill
@@ -20,6 +19,7 @@ from grafana.audience import AUDIENCES, Audience
 from grafana.dashboards import pages_of
 from grafana.panels.page import Page as Dashboard
 
+PEOPLE = {"operations": "olga", "investigations": "ivan", "administration": "ada"}
 RANGE = {"administration": "from=now-9d&to=now"}
 USUAL_RANGE = "from=now-2d&to=now"
 WIDTH, GRID, HEAD = 1600, 38, 150
@@ -28,31 +28,31 @@ PAGES = [(audience, page) for audience in AUDIENCES for page in pages_of(audienc
 
 
 @pytest.fixture(scope="module")
-def grafana(influxdb, tmp_path_factory) -> Iterator[LoadedGrafana]:
-    url, administrator = os.environ.get("TXWATCH_GRAFANA_URL"), os.environ.get("TXWATCH_GRAFANA_ADMIN")
-    if not url or not administrator:
-        pytest.skip("no Grafana at hand: TXWATCH_GRAFANA_URL and TXWATCH_GRAFANA_ADMIN name one")
+def grafana(influxdb, tmp_path_factory) -> Iterator[AppliedGrafana]:
+    """One to which `txwatch grafana apply` brought everything, over a simulated week."""
     stores = InfluxStores(influxdb)
     stores.initialise()
-    live = timedelta(minutes=5)
-    week = fill(stores.access(), tmp_path_factory.mktemp("week"), live=live, window_seconds=900)
-    loaded = LoadedGrafana(url, administrator)
-    loaded.load(influxdb.url, stores.org, stores.tokens)
-    yield loaded
-    week.store.close()
+    with grafana_at_hand(stores, tmp_path_factory.mktemp("grafana")) as applied:
+        live = timedelta(minutes=5)
+        week = fill(stores.access(), tmp_path_factory.mktemp("week"), live=live, window_seconds=900)
+        applied.steps("apply")
+        yield applied
+        week.store.close()
 
 
 @pytest.fixture(scope="module")
 def people(grafana, browser: Browser) -> Iterator[dict[str, Page]]:
-    """A tab for each audience, logged in as somebody who may only view."""
+    """A tab for each audience, in which somebody of it is logged in."""
     tabs = {}
-    for audience, (name, password) in grafana.people.items():
+    for audience, login in PEOPLE.items():
         tab = browser.new_context(viewport=size(40), device_scale_factor=1).new_page()
-        tab.goto(f"{grafana.url}/login")
-        tab.fill("input[name=user]", name)
-        tab.fill("input[name=password]", password)
+        tab.goto(f"{grafana.url}/login?orgId={grafana.numbers[audience]}")
+        tab.fill("input[name=user]", login)
+        tab.fill("input[name=password]", grafana.secret(login))
         tab.click("button[type=submit]")
         tab.wait_for_url(lambda url: "/login" not in url)
+        tab.goto(f"{grafana.url}/?orgId={grafana.numbers[audience]}")
+        tab.wait_for_load_state("networkidle")
         tabs[audience] = tab
     yield tabs
     for tab in tabs.values():
@@ -70,7 +70,7 @@ def lines(page: Dashboard) -> int:
     return max(place["y"] + place["h"] for place in places)
 
 
-def opened(grafana: LoadedGrafana, tab: Page, uid: str, query: str = USUAL_RANGE) -> list[str]:
+def opened(grafana: AppliedGrafana, tab: Page, uid: str, query: str = USUAL_RANGE) -> list[str]:
     """Open a page and wait until it is still; return what went wrong with its requests."""
     wrong: list[str] = []
     tab.on("response", lambda r: wrong.append(f"{r.status} {r.url}") if r.status >= 400 else None)
@@ -152,3 +152,37 @@ def test_filters_go_by_way_of_one_anomaly_and_come_back(grafana, people, audienc
 
     for kept in chosen.split("&"):
         assert kept in tab.url
+
+
+@pytest.mark.parametrize("audience", AUDIENCES, ids=lambda a: a.name)
+def test_the_first_page_is_the_one_to_begin_with(grafana, people, audience: Audience):
+    """Whoever logs in sees it without looking for it."""
+    tab = people[audience.name]
+    first = pages_of(audience)[0]
+    tab.goto(f"{grafana.url}/?orgId={grafana.numbers[audience.name]}")
+    tab.wait_for_load_state("networkidle")
+
+    expect(tab.get_by_role("region", name=f"{first.panels[0].title} panel", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("name", "audience"), [("olga", "investigations"), ("ada", "investigations"), ("ivan", "administration")]
+)
+def test_a_page_of_another_organisation_is_not_shown(grafana, people, name, audience):
+    """Not even to somebody who knows its address."""
+    (own,) = (each for each, login in PEOPLE.items() if login == name)
+    tab = people[own]
+    tab.goto(f"{grafana.url}/d/txwatch-user?orgId={grafana.numbers[audience]}")
+    tab.wait_for_load_state("networkidle")
+    number = tab.evaluate("() => fetch('/api/org').then(answer => answer.json()).then(org => org.id)")
+    tab.goto(f"{grafana.url}/?orgId={grafana.numbers[own]}")
+
+    assert number != grafana.numbers[audience]
+
+
+def test_the_session_of_a_browser_is_kept_from_scripts_and_other_sites(people):
+    """The cookie goes over secure connections only, with requests of this site only, and to no script."""
+    cookies = {each["name"]: each for each in people["operations"].context.cookies()}
+    session = cookies["grafana_session"]
+
+    assert (session["secure"], session["httpOnly"], session["sameSite"]) == (True, True, "Lax")

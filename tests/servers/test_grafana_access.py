@@ -3,19 +3,12 @@
 Where a built Grafana lies is said by TXWATCH_GRAFANA_HOME.
 """
 
-import base64
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
-from grafana_server import PASSWORD, GrafanaServer
+from applied_grafana import HOME, AppliedGrafana, grafana_at_hand
 from influx_fixtures import InfluxStores
 
 from grafana.access.hardening import SETTINGS
@@ -25,84 +18,17 @@ from grafana.audience import ADMINISTRATION, AUDIENCES, INVESTIGATIONS, OPERATIO
 from grafana.dashboards import pages_of
 from txwatch.init.envfile import read_env
 
-HOME = os.environ.get("TXWATCH_GRAFANA_HOME", "")
-
 pytestmark = pytest.mark.skipif(not HOME, reason="TXWATCH_GRAFANA_HOME names no built Grafana")
-
-PEOPLE = """\
-people:
-  - {login: olga, name: Olga Reyes, email: olga@example.org, roles: [operator]}
-  - {login: ivan, roles: [investigator]}
-  - {login: ada, roles: [administrator]}
-programs:
-  - {name: wallboard, role: operator}
-"""
-
-
-class Installed:
-    """A Grafana to which `txwatch grafana` is applied as an administrator would."""
-
-    def __init__(self, grafana: GrafanaServer, stores: InfluxStores, folder: Path) -> None:
-        self.grafana, self.folder = grafana, folder
-        self.people = folder / "people.yaml"
-        self.people.write_text(PEOPLE)
-        names = {"investigator", "administrator", "operator"}
-        self._tokens = {f"TXWATCH_INFLUX_TOKEN_{role.upper()}": stores.tokens[role] for role in names}
-
-    def run(self, command: str, *options: str, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "PYTHONPATH": ":".join(sys.path),
-            "GRAFANA_ADMIN_PASSWORD": password,
-            **self._tokens,
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "txwatch", "grafana", command, "--url", self.grafana.url, *options],
-            cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-
-    def steps(self, command: str, *options: str) -> dict[str, list[str]]:
-        """The sentences of a run, by state."""
-        done = self.run(command, "--people", str(self.people), "--json", *options)
-        assert done.returncode in {0, 1}, done.stderr
-        found: dict[str, list[str]] = {}
-        for line in map(json.loads, done.stdout.splitlines()):
-            found.setdefault(line["state"], []).append(line["sentence"])
-        return found
-
-    def secret(self, name: str) -> str:
-        """The first password or token that was drawn."""
-        return read_env(self.folder / "grafana-secrets.env")[name]
-
-    def ask(self, who: str, audience: Audience, method: str, path: str, body: Any = None) -> Any:
-        """What Grafana answers a person, or a program, in an organisation."""
-        secret = self.secret(who)
-        basic = base64.b64encode(f"{who}:{secret}".encode()).decode()
-        login = f"Bearer {secret}" if who == "wallboard" else f"Basic {basic}"
-        headers = {"Authorization": login, "Content-Type": "application/json"}
-        headers["X-Grafana-Org-Id"] = str(self.numbers[audience.name])
-        return urllib3.request(method, self.grafana.url + path, headers=headers, body=json.dumps(body))
-
-    @property
-    def numbers(self) -> dict[str, int]:
-        """The numbers of the organisations."""
-        titles = {audience.title: audience.name for audience in AUDIENCES}
-        return {titles[each["name"]]: each["id"] for each in self.grafana.call("GET", "/api/orgs")}
 
 
 @pytest.fixture(scope="module")
-def installed(influxdb, tmp_path_factory) -> Iterator[Installed]:
-    """Applied once."""
+def installed(influxdb, tmp_path_factory) -> Iterator[AppliedGrafana]:
+    """A fresh one, applied once."""
     stores = InfluxStores(influxdb)
     stores.initialise()
-    values = {"TXWATCH_INFLUX_TOKEN_OPERATOR": stores.tokens["operator"]}
-    extra = {"TXWATCH_GRAFANA_INFLUX_URL": influxdb.url, "TXWATCH_GRAFANA_INFLUX_ORG": stores.org}
-    grafana = GrafanaServer(Path(HOME), tmp_path_factory.mktemp("grafana"), values, extra)
-    grafana.start()
-    with closing(grafana):
-        made = Installed(grafana, stores, tmp_path_factory.mktemp("administrator"))
+    with grafana_at_hand(stores, tmp_path_factory.mktemp("grafana")) as made:
         made.would = made.steps("apply", "--dry-run")
-        made.untouched = grafana.call("GET", "/api/orgs")
+        made.untouched = made.call("GET", "/api/orgs")
         made.steps("apply")
         yield made
 
@@ -125,8 +51,8 @@ def test_each_organisation_gets_its_pages_and_sources(installed):
     """All of them; the first has them from files."""
     for audience in AUDIENCES:
         number = str(installed.numbers[audience.name])
-        sources = installed.grafana.call("GET", "/api/datasources", **{"X-Grafana-Org-Id": number})
-        pages = installed.grafana.call("GET", "/api/search?type=dash-db", **{"X-Grafana-Org-Id": number})
+        sources = installed.call("GET", "/api/datasources", **{"X-Grafana-Org-Id": number})
+        pages = installed.call("GET", "/api/search?type=dash-db", **{"X-Grafana-Org-Id": number})
 
         assert {each["uid"] for each in sources} == {audience.flux, audience.influxql}
         assert {each["uid"] for each in pages} == {page.uid for page in pages_of(audience)}
@@ -149,15 +75,15 @@ def test_what_somebody_changed_is_seen_and_put_back(installed):
     """A dashboard, a right and a role."""
     number = installed.numbers["investigations"]
     org = {"X-Grafana-Org-Id": str(number)}
-    page = installed.grafana.call("GET", "/api/dashboards/uid/txwatch-now", **org)
+    page = installed.call("GET", "/api/dashboards/uid/txwatch-now", **org)
     changed = page["dashboard"] | {"title": "Mine"}
-    installed.grafana.call(
+    installed.call(
         "POST", "/api/dashboards/db", {"dashboard": changed, "folderUid": "txwatch", "overwrite": True}, **org
     )
     rights = {"items": [{"role": "Viewer", "permission": 2}]}
-    installed.grafana.call("POST", "/api/folders/txwatch/permissions", rights, **org)
-    olga = installed.grafana.call("GET", "/api/users/lookup?loginOrEmail=olga")["id"]
-    installed.grafana.call("PATCH", f"/api/orgs/1/users/{olga}", {"role": "Admin"})
+    installed.call("POST", "/api/folders/txwatch/permissions", rights, **org)
+    olga = installed.call("GET", "/api/users/lookup?loginOrEmail=olga")["id"]
+    installed.call("PATCH", f"/api/orgs/1/users/{olga}", {"role": "Admin"})
 
     would = installed.steps("check")["would"]
     done = installed.steps("apply")["done"]
@@ -170,7 +96,7 @@ def test_what_somebody_changed_is_seen_and_put_back(installed):
 
 def test_somebody_whom_the_file_does_not_name_is_reported_and_goes_with_prune(installed):
     account = {"login": "mara", "password": "somebodys", "OrgId": installed.numbers["investigations"]}
-    installed.grafana.call("POST", "/api/admin/users", account)
+    installed.call("POST", "/api/admin/users", account)
 
     faults = installed.steps("check")["fault"]
     done = installed.steps("apply", "--prune")["done"]
@@ -181,10 +107,10 @@ def test_somebody_whom_the_file_does_not_name_is_reported_and_goes_with_prune(in
 
 def test_a_new_token_reaches_the_data_source(installed, influxdb):
     """Grafana never shows a token, so it is known by its mark."""
-    other = dict(installed._tokens)
-    installed._tokens["TXWATCH_INFLUX_TOKEN_INVESTIGATOR"] = "not-a-token"
+    other = dict(installed.environment)
+    installed.environment["TXWATCH_INFLUX_TOKEN_INVESTIGATOR"] = "not-a-token"
     changed = installed.steps("apply")
-    installed._tokens = other
+    installed.environment = other
     back = installed.steps("apply")
 
     assert len(changed["done"]) == 2
@@ -196,14 +122,14 @@ def test_a_new_token_reaches_the_data_source(installed, influxdb):
 def test_an_edited_alert_rule_stays_unless_forced(installed):
     rule = counting.RULES[0]
     path = f"/api/v1/provisioning/alert-rules/{rule.uid}"
-    stored = installed.grafana.call("GET", path)
+    stored = installed.call("GET", path)
     stored["for"] = "7m"
-    installed.grafana.call("PUT", path, stored, **{"X-Disable-Provenance": "true"})
+    installed.call("PUT", path, stored, **{"X-Disable-Provenance": "true"})
 
     installed.steps("apply")
-    kept = installed.grafana.call("GET", path)["for"]
+    kept = installed.call("GET", path)["for"]
     installed.steps("apply", "--force")
-    put_back = installed.grafana.call("GET", path)["for"]
+    put_back = installed.call("GET", path)["for"]
 
     assert (kept, put_back) == ("7m", "0s")
 
@@ -261,7 +187,7 @@ def test_only_administrators_edit_alert_rules(installed, who, allowed):
     path = f"/api/ruler/grafana/api/v1/rules/{EDITABLE_FOLDER['uid']}"
     if installed.ask(who, OPERATIONS, "GET", path).status == 404:
         path = f"/api/ruler/grafana/api/v1/rules/{EDITABLE_FOLDER['title'].replace(' ', '%20')}"
-    groups = installed.grafana.call("GET", path)
+    groups = installed.call("GET", path)
     (group,) = next(iter(groups.values()))
     answer = installed.ask(who, OPERATIONS, "POST", path, group)
 
@@ -283,7 +209,7 @@ def test_nobody_edits_dashboards_data_sources_or_people(installed, who):
 
 
 def test_somebody_without_a_name_sees_nothing(installed):
-    answer = urllib3.request("GET", f"{installed.grafana.url}/api/search")
+    answer = urllib3.request("GET", f"{installed.url}/api/search")
 
     assert answer.status == 401
 
@@ -299,7 +225,7 @@ def test_a_wrong_password_is_one_sentence(installed):
     done = installed.run("check", password="wrong")
 
     assert done.returncode == 7
-    assert done.stderr.startswith(f"txwatch: Grafana at {installed.grafana.url} does not let us in")
+    assert done.stderr.startswith(f"txwatch: Grafana at {installed.url} does not let us in")
     assert len(done.stderr.splitlines()) == 1
 
 
