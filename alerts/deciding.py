@@ -9,14 +9,19 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from alerts.groups import Group, Kind, due, group_id, joined, verdict
-from alerts.notice import notice_of
+from alerts.calendar import Mutes
+from alerts.digest import daily_digest, held_digest
+from alerts.groups import Group, Verdict, due, group_id, joined, verdict
+from alerts.inhibiting import Inhibiting, sources_of, targets_of
+from alerts.notice import hiding_of, notice_of
 from alerts.policy import AlertSettings, decide
+from alerts.routebook import RouteState, after_digest, counted, daily_due, digest_due, new_day, spend
 from alerts.routes import Route, Way, every_way, filled_in, labels_of, ways_of
 from alerts.silences import Silence, hiding
-from txwatch.ledger import Outgoing, Step, StoredDecision, StoredGroup
+from alerts.telling import Told, channels_of, decision, stored, stored_routes
+from txwatch.ledger import Step, StoredDecision
 from txwatch.masking import Pseudonym
-from txwatch.model import Anomaly
+from txwatch.model import Anomaly, Severity
 
 NOTICES = 200
 """So many groups at most are told in one step."""
@@ -25,7 +30,7 @@ Place = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class Decider:
-    """Groups by route and labels, and a heap of when each has to be looked at."""
+    """Groups by route and labels, a heap of when each has to be looked at, and what the routes remember."""
 
     def __init__(
         self,
@@ -33,15 +38,18 @@ class Decider:
         pseudonym: Pseudonym | None,
         dashboards: str,
         groups: Iterable[Group] = (),
+        routes: Iterable[RouteState] = (),
     ) -> None:
         self._settings, self._pseudonym, self._dashboards = settings, pseudonym, dashboards
         self._tree = filled_in(settings.route or Route())
         self._ways = {way.name: way for way in every_way(self._tree)}
+        self._mutes, self._inhibiting = Mutes(settings.mute_timings), Inhibiting()
         self._groups: dict[Place, Group] = {}
         self._due: list[tuple[float, Place]] = []
         self._looked_at: dict[Place, float] = {}
+        self._routes = {state.name: state for state in routes}
         for group in groups:
-            self._keep(group)
+            self._keep(group, group.last_at)
 
     def __len__(self) -> int:
         """Return how many groups are open."""
@@ -58,51 +66,62 @@ class Decider:
         """Put the queue's entries (number, anomaly) into groups; `known` are in one already."""
         changed: dict[Place, Group] = {}
         decisions: list[StoredDecision] = []
+        routes: dict[str, RouteState] = {}
         seen = set(known)
         for number, anomaly in entries:
             refusal = self._refusal(anomaly, silences, now)
             ways = [] if refusal else ways_of(anomaly, self._tree)
             if not ways:
                 verdict_, reason = refusal or ("dropped", "it does not match the root of the routes")
-                decisions.append(_decision(now, anomaly.anomaly_id, None, verdict_, reason))
+                decisions.append(decision(now, anomaly.anomaly_id, None, verdict_, reason))
             for way in ways:
                 group = self._join(way, anomaly, number, now, known=anomaly.anomaly_id in seen)
                 changed[group.route, group.labels] = group
-                reason = f"route {way.name}, channels {', '.join(way.channels) or 'none'}"
-                decisions.append(_decision(now, anomaly.anomaly_id, group.group_id, "grouped", reason))
+                self._count(way, anomaly.severity, routes, opened=group.members == 1)
+                reason = self._reason(way, now)
+                decisions.append(decision(now, anomaly.anomaly_id, group.group_id, "grouped", reason))
             if ways:
                 seen.add(anomaly.anomaly_id)
-        return Step(groups=[_stored(group) for group in changed.values()], decisions=decisions)
+        groups = [stored(group) for group in changed.values()]
+        return Step(groups=groups, decisions=decisions, routes=stored_routes(routes))
 
     def flush(self, now: float) -> Step:
         """Decide about the groups whose time has come; after a standstill several times about one."""
-        groups: dict[str, StoredGroup] = {}
-        decisions: list[StoredDecision] = []
-        outgoing: list[Outgoing] = []
-        while self._due and self._due[0][0] <= now and len(groups) < NOTICES:
-            _, place = heapq.heappop(self._due)
+        told = Told(now)
+        while self._due and self._due[0][0] <= now and len(told.groups) < NOTICES:
+            when, place = heapq.heappop(self._due)
+            if self._looked_at.get(place) == when:
+                del self._looked_at[place]
             group = self._groups.get(place)
             if group is None or due(group, self._way(group)) > now:
                 continue
-            decided = verdict(group, self._way(group), now)
-            self._keep(decided.group)
-            groups[group.group_id] = _stored(decided.group)
-            decisions.append(_decision(now, None, group.group_id, decided.kind or "held", decided.reason))
-            outgoing += self._outgoing(decided.group, decided.kind, decided.reason, now)
-        return Step(groups=list(groups.values()), decisions=decisions, outgoing=outgoing)
+            if (free := self._mutes.free_at(self._way(group).mute, now)) > now:
+                self._look_at(place, free)
+            else:
+                self._tell(group, told)
+        for way in self._ways.values():
+            if (way.budget_per_hour is not None or way.daily_digest is not None) and not self._muted(
+                way, now
+            ):
+                self._digests(way, told)
+        return told.step()
 
     def _refusal(self, anomaly: Anomaly, silences: tuple[Silence, ...], now: float) -> tuple[str, str] | None:
-        decision = decide(anomaly, self._settings)
-        if not decision.notify:
-            return "below", decision.reason
+        allowed = decide(anomaly, self._settings)
+        if not allowed.notify:
+            return "below", allowed.reason
         silence = hiding(anomaly, silences, datetime.fromtimestamp(now, UTC), self._pseudonym)
-        if silence is None:
-            return None
-        until = silence.until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        return (
-            "silenced",
-            f"silence {silence.silence_id} of {silence.author} until {until}: {silence.comment}",
-        )
+        if silence is not None:
+            until = silence.until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            by = f"silence {silence.silence_id} of {silence.author} until {until}: {silence.comment}"
+            return "silenced", by
+        why = self._inhibiting.why(targets_of(anomaly, self._settings.inhibit))
+        return ("inhibited", why) if why else None
+
+    def _reason(self, way: Way, now: float) -> str:
+        muted = self._mutes.active(way.mute, now)
+        held = f"; muted by {muted}, told when that is over" if muted else ""
+        return f"route {way.name}, channels {', '.join(way.channels) or 'none'}{held}"
 
     def _join(self, way: Way, anomaly: Anomaly, number: int, now: float, *, known: bool) -> Group:
         labels = labels_of(anomaly, way)
@@ -111,50 +130,92 @@ class Decider:
             name = group_id(way, labels, number)
             group = Group(group_id=name, route=way.name, labels=labels, opened_at=now, last_at=now)
             known = False
-        group = joined(group, anomaly, now, known=known)
-        self._keep(group)
+        rules = self._settings.inhibit
+        sources, targets = sources_of(anomaly, rules), targets_of(anomaly, rules)
+        group = joined(group, anomaly, now, known=known, sources=sources, targets=targets)
+        self._keep(group, now)
         return group
 
-    def _keep(self, group: Group) -> None:
+    def _count(self, way: Way, severity: Severity, changed: dict[str, RouteState], *, opened: bool) -> None:
+        if way.daily_digest is not None:
+            state = counted(self._state(way), [severity], int(opened))
+            self._routes[way.name] = changed[way.name] = state
+
+    def _tell(self, group: Group, told: Told) -> None:
+        way = self._way(group)
+        if why := self._inhibited(group):
+            over = msgspec.structs.replace(group, open=False)
+            return self._write(over, Verdict(kind=None, reason=why, group=over), told, "inhibited")
+        decided = verdict(group, way, told.now)
+        kind = decided.kind
+        if kind is None:
+            return self._write(group, decided, told, "held")
+        state, over_budget = spend(self._state(way), way, decided.group, kind, told.now)
+        if state != self._state(way):
+            self._routes[way.name] = told.routes[way.name] = state
+        if over_budget:
+            return self._write(decided.group, decided, told, "held", f"{decided.reason}; {over_budget}")
+        if decided.group.first_at is None and kind in {"resolved", "acknowledged"}:
+            why = f"{decided.reason}; it was told in digests only"
+            return self._write(decided.group, decided, told, kind, why)
+        after = decided.group
+        first_at = told.now if after.first_at is None else after.first_at
+        after = msgspec.structs.replace(after, first_at=first_at)
+        self._write(after, decided, told, kind)
+        hide = hiding_of(None if way.raw_ids else self._pseudonym, raw_ids=way.raw_ids)
+        notice = notice_of(after, kind, decided.reason, hide=hide, dashboards=self._dashboards)
+        return told.send(notice, channels_of(after, way, kind))
+
+    def _write(self, after: Group, decided: Verdict, told: Told, word: str, why: str = "") -> None:
+        self._keep(after, told.now)
+        told.groups[after.group_id] = stored(after)
+        told.decisions.append(decision(told.now, None, after.group_id, word, why or decided.reason))
+
+    def _inhibited(self, group: Group) -> str:
+        """Say by what a group is inhibited that was never told and of which every anomaly is."""
+        if group.told_at is not None or group.members > len(group.samples) or group.sources:
+            return ""
+        whys = [self._inhibiting.why(sample.targets) for sample in group.samples]
+        return whys[0] if all(whys) else ""
+
+    def _digests(self, way: Way, told: Told) -> None:
+        state = before = self._state(way)
+        hide = hiding_of(None if way.raw_ids else self._pseudonym, raw_ids=way.raw_ids)
+        if way.daily_digest is not None and state.day_since is None:
+            state = msgspec.structs.replace(state, day_since=told.now)
+        if digest_due(state) <= told.now:
+            told.digest(held_digest(state, way, hide, self._dashboards, told.now), way)
+            state = after_digest(state)
+        if daily_due(state, way) <= told.now:
+            groups = [group for group in self._groups.values() if group.route == way.name]
+            told.digest(daily_digest(state, way, groups, hide, self._dashboards, told.now), way)
+            state = new_day(state, told.now)
+        if state != before:
+            self._routes[way.name] = told.routes[way.name] = state
+
+    def _state(self, way: Way) -> RouteState:
+        return self._routes.get(way.name) or RouteState(name=way.name)
+
+    def _muted(self, way: Way, now: float) -> bool:
+        return self._mutes.free_at(way.mute, now) > now
+
+    def _keep(self, group: Group, now: float) -> None:
         place = (group.route, group.labels)
+        self._inhibiting.hold(group.group_id, group.sources, is_open=group.open)
         if group.open:
             self._groups[place] = group
-            when = due(group, self._way(group))
-            if self._looked_at.get(place) != when:
-                self._looked_at[place] = when
-                heapq.heappush(self._due, (when, place))
+            way = self._way(group)
+            when = due(group, way)
+            self._look_at(place, self._mutes.free_at(way.mute, max(when, now)) if way.mute else when)
         else:
             self._groups.pop(place, None)
             self._looked_at.pop(place, None)
 
+    def _look_at(self, place: Place, when: float) -> None:
+        if self._looked_at.get(place) != when:
+            self._looked_at[place] = when
+            heapq.heappush(self._due, (when, place))
+
     def _way(self, group: Group) -> Way:
         """Return the group's route; one that was taken out of the file goes on with the root's settings."""
         return self._ways.get(group.route, self._tree)
-
-    def _outgoing(self, group: Group, kind: Kind | None, why: str, now: float) -> list[Outgoing]:
-        if kind is None:
-            return []
-        way = self._way(group)
-        notice = notice_of(group, kind, why, way=way, pseudonym=self._pseudonym, dashboards=self._dashboards)
-        document = msgspec.json.encode(notice)
-        return [
-            Outgoing(
-                key=f"{group.group_id}.{group.told}.{channel}",
-                group_id=group.group_id,
-                channel=channel,
-                document=document,
-                due_at=now,
-                written_at=now,
-            )
-            for channel in way.channels
-        ]
-
-
-def _stored(group: Group) -> StoredGroup:
-    return StoredGroup(group_id=group.group_id, open=group.open, document=msgspec.json.encode(group))
-
-
-def _decision(
-    now: float, anomaly_id: str | None, group: str | None, verdict_: str, reason: str
-) -> StoredDecision:
-    return StoredDecision(at=now, anomaly_id=anomaly_id, group_id=group, verdict=verdict_, reason=reason)

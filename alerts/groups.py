@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from alerts.inhibiting import Mark, Source
 from alerts.routes import Way
 from txwatch.masking import PERSONAL
 from txwatch.model import Anomaly, Reason, Severity
@@ -21,7 +22,7 @@ ENTITIES = 200
 _NOTHING: tuple[object, ...] = (None, {})
 """What is not written down: it is the default of every field that may have it."""
 
-Kind = Literal["first", "news", "worse", "repeat", "acknowledged", "resolved"]
+Kind = Literal["first", "news", "worse", "repeat", "escalated", "acknowledged", "resolved", "digest", "daily"]
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +33,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     document: bytes
     """The anomaly as JSON, with what messages need of it."""
+    targets: tuple[Mark, ...] = ()
+    """By what it would be inhibited."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +56,13 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     told: int = 0
     """How many messages there were."""
     told_at: float | None = None
+    """When it was told, or held back for a digest, last."""
+    first_at: float | None = None
+    """When it was told on its own first; None while digests alone tell of it."""
+    escalated: int = 0
+    """How many steps of escalation there were."""
+    sources: tuple[Source, ...] = ()
+    """What its anomalies inhibit."""
     told_members: int = 0
     told_severity: int = 0
     acknowledged_by: str = ""
@@ -74,8 +84,19 @@ def group_id(way: Way, labels: tuple[tuple[str, str], ...], number: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def joined(group: Group, anomaly: Anomaly, now: float, *, known: bool = False) -> Group:
-    """Return the group with an anomaly in it; one that is `known` already was only found more severe."""
+def joined(
+    group: Group,
+    anomaly: Anomaly,
+    now: float,
+    *,
+    known: bool = False,
+    sources: tuple[Source, ...] = (),
+    targets: tuple[Mark, ...] = (),
+) -> Group:
+    """Return the group with an anomaly in it; one that is `known` already was only found more severe.
+
+    `sources` are what it inhibits, `targets` by what it would be inhibited.
+    """
     entity = f"{anomaly.entity_kind} {anomaly.entity_id}"
     named = entity in group.entities or len(group.entities) < ENTITIES
     count = 0 if known else 1
@@ -87,7 +108,8 @@ def joined(group: Group, anomaly: Anomaly, now: float, *, known: bool = False) -
         members=group.members + count,
         entities=entities,
         others=group.others + (0 if named else count),
-        samples=_with(group.samples, anomaly),
+        samples=_with(group.samples, anomaly, targets),
+        sources=_inhibiting(group.sources, sources),
     )
 
 
@@ -99,10 +121,10 @@ def due(group: Group, way: Way) -> float:
     if _worse(group) or _newly_acknowledged(group):
         return group.told_at
     if _news(group):
-        return group.told_at + way.group_interval
+        return min(group.told_at + way.group_interval, _escalation(group, way))
     if group.acknowledged_by:
         return over
-    return min(over, group.told_at + way.repeat_interval)
+    return min(over, group.told_at + way.repeat_interval, _escalation(group, way))
 
 
 def verdict(group: Group, way: Way, now: float) -> Verdict:
@@ -130,6 +152,8 @@ def _later(group: Group, way: Way, now: float) -> Verdict:
     if now >= group.last_at + way.resolve_after:
         why = f"nothing new for {way.resolve_after:g} s"
         return _told(msgspec.structs.replace(group, open=False), "resolved", why, now)
+    if now >= _escalation(group, way):
+        return _escalated(group, way)
     if _news(group):
         why = f"{fresh} more since the last message, group_interval of {way.group_interval:g} s is over"
         return _told(group, "news", why, now)
@@ -146,6 +170,21 @@ def _told(group: Group, kind: Kind, reason: str, now: float) -> Verdict:
         told_acknowledged=bool(group.acknowledged_by),
     )
     return Verdict(kind=kind, reason=reason, group=after)
+
+
+def _escalation(group: Group, way: Way) -> float:
+    """Return when the next step of escalation is due; a group that was never told on its own has none."""
+    if group.first_at is None or group.acknowledged_by or group.escalated >= len(way.escalation):
+        return float("inf")
+    return group.first_at + way.escalation[group.escalated][0]
+
+
+def _escalated(group: Group, way: Way) -> Verdict:
+    """Tell others too; the rhythm of those who know already stays as it is."""
+    after, _ = way.escalation[group.escalated]
+    why = f"nobody acknowledged it within {after:g} s"
+    grown = msgspec.structs.replace(group, told=group.told + 1, escalated=group.escalated + 1)
+    return Verdict(kind="escalated", reason=why, group=grown)
 
 
 def _wait(group: Group, way: Way) -> float:
@@ -174,7 +213,13 @@ def _interval(group: Group, way: Way) -> str:
     )
 
 
-def _with(samples: tuple[Sample, ...], anomaly: Anomaly) -> tuple[Sample, ...]:
+def _inhibiting(known: tuple[Source, ...], new: tuple[Source, ...]) -> tuple[Source, ...]:
+    marks = {source.mark for source in known}
+    fresh = tuple(source for source in new if source.mark not in marks)
+    return (known + fresh)[:ENTITIES] if fresh else known
+
+
+def _with(samples: tuple[Sample, ...], anomaly: Anomaly, targets: tuple[Mark, ...]) -> tuple[Sample, ...]:
     rank = (int(anomaly.severity), anomaly.score)
     if len(samples) == SAMPLES and (samples[-1].severity, samples[-1].score) >= rank:
         return samples
@@ -184,6 +229,7 @@ def _with(samples: tuple[Sample, ...], anomaly: Anomaly) -> tuple[Sample, ...]:
         severity=rank[0],
         score=rank[1],
         document=_short(anomaly),
+        targets=targets,
     )
     return tuple(sorted([*others, new], key=lambda s: (-s.severity, -s.score))[:SAMPLES])
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from alerts.notice import Found, Notice, title
+from alerts.notice import Found, Notice, command, counted, title
 from alerts.sending import Delivered, Failed
 
 TIMEOUT_SECONDS = 20
@@ -77,7 +77,7 @@ def message(notice: Notice, key: str, sender: str, to: tuple[str, ...]) -> Email
 
 def as_text(notice: Notice) -> str:
     """Return the message as plain text."""
-    parts = [title(notice), ""]
+    parts = [title(notice), "", *notice.lines, *([""] if notice.lines else [])]
     for found in notice.found:
         parts += [f"{found.severity.upper()}  {found.entity}  {_facts(found)}"]
         parts += [f"  - {reason}" for reason in found.reasons]
@@ -96,10 +96,15 @@ def as_html(notice: Notice) -> str:
         '<div style="max-width:640px;margin:auto;background:#fff;border-radius:6px;'
         f'border-top:4px solid {colour};padding:20px 24px">'
         f'<h1 style="font-size:18px;margin:0 0 16px">{html.escape(title(notice))}</h1>'
+        f"{''.join(_line(line) for line in notice.lines)}"
         f"{''.join(_item(found) for found in notice.found)}"
         f'<p style="font-size:12px;line-height:1.6;color:#4a5568;margin:16px 0 0">{about}</p>'
         "</div></body></html>"
     )
+
+
+def _line(line: str) -> str:
+    return f'<p style="font-size:14px;margin:0 0 8px">{html.escape(line)}</p>'
 
 
 def _item(found: Found) -> str:
@@ -123,12 +128,9 @@ def _time(when: datetime) -> str:
 
 
 def _about(notice: Notice) -> list[str]:
-    who = ", ".join(f"{name} ({count})" for name, count in notice.entities)
-    lines = [
-        f"{notice.members} in this group: {who}" + (f" and {notice.others} more" if notice.others else "")
-    ]
+    lines = [counted(notice)]
     lines += [f"acknowledged by {notice.acknowledged_by}"] if notice.acknowledged_by else []
-    lines += [f"route {notice.route}: {notice.why}", f"txwatch alerts ack {notice.group_id}"]
+    lines += [f"route {notice.route}: {notice.why}", command(notice)]
     return lines
 
 

@@ -1,9 +1,11 @@
 """Which anomalies a route or a silence is about: conditions that must all hold."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
 
+from alerts.calendar import Times, within
 from txwatch.model import Anomaly, Severity
 
 Word = Literal["low", "medium", "high", "critical"]
@@ -34,7 +36,12 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     merchant: tuple[str, ...] = ()
     channel: tuple[str, ...] = ()
     country: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    """Of any rule that hit."""
     min_amount: float | None = None
+    max_amount: float | None = None
+    times: Times | None = None
+    """When the transaction, or the window, was."""
 
 
 def mismatch(match: Match, anomaly: Anomaly) -> str:
@@ -43,6 +50,10 @@ def mismatch(match: Match, anomaly: Anomaly) -> str:
         return f"severity {anomaly.severity.word} is below {match.min_severity}"
     if match.min_amount is not None and (anomaly.amount is None or anomaly.amount < match.min_amount):
         return f"amount {anomaly.amount} is below {match.min_amount:g}"
+    if match.max_amount is not None and (anomaly.amount is None or anomaly.amount > match.max_amount):
+        return f"amount {anomaly.amount} is above {match.max_amount:g}"
+    if match.times is not None and not within(match.times, anomaly.timestamp):
+        return f"{anomaly.timestamp:%Y-%m-%d %H:%M %Z} is outside {_said(match.times)}"
     for name, wanted, found in _lists(match, anomaly):
         if wanted and not any(value in wanted for value in found):
             return f"{name} {', '.join(map(str, found)) or 'none'} is not {' or '.join(wanted)}"
@@ -55,6 +66,7 @@ def _lists(match: Match, anomaly: Anomaly) -> tuple[tuple[str, tuple[str, ...], 
         ("type", match.type, (anomaly.type.value,)),
         ("detector", match.detector, tuple(reason.detector for reason in anomaly.reasons)),
         ("rule", match.rule, anomaly.rules),
+        ("tag", match.tag, tuple(_tags(anomaly)) if match.tag else ()),
         ("entity kind", match.entity_kind, (anomaly.entity_kind,)),
         ("entity", match.entity, (anomaly.entity_id,)),
         ("user", match.user, (anomaly.user_id,)),
@@ -62,3 +74,12 @@ def _lists(match: Match, anomaly: Anomaly) -> tuple[tuple[str, tuple[str, ...], 
         ("channel", match.channel, (anomaly.channel,)),
         ("country", match.country, (anomaly.country,)),
     )
+
+
+def _tags(anomaly: Anomaly) -> Iterator[str]:
+    for reason in anomaly.reasons:
+        yield from reason.facts.get("tags", ())
+
+
+def _said(times: Times) -> str:
+    return f"{' '.join(times.days) or 'every day'} {times.since}-{times.until} {times.zone}"

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import msgspec
 
 from alerts.groups import Group, Kind, anomaly_of
-from alerts.routes import Way
 from txwatch.masking import PERSONAL, Pseudonym, pseudonymous
 from txwatch.model import Anomaly, Severity
 
@@ -48,15 +47,16 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     others: int
     """How many entities or, of those not counted one by one, anomalies are not named."""
     found: tuple[Found, ...]
-    """The most severe first; never empty."""
+    """The most severe first; empty in the digest of a quiet day alone."""
     acknowledged_by: str = ""
+    lines: tuple[str, ...] = ()
+    """What else a digest says."""
+    groups: tuple[str, ...] = ()
+    """Of which groups a digest tells."""
 
 
-def notice_of(
-    group: Group, kind: Kind, why: str, *, way: Way, pseudonym: Pseudonym | None, dashboards: str
-) -> Notice:
-    """Return what is said of a group; `pseudonym` may be missing only on a route cleared for raw ids."""
-    hide = hiding_of(None if way.raw_ids else pseudonym, raw_ids=way.raw_ids)
+def notice_of(group: Group, kind: Kind, why: str, *, hide: Hide, dashboards: str) -> Notice:
+    """Return what is said of a group to those who may see what `hide` leaves."""
     named = sorted(group.entities.items(), key=lambda item: (-item[1], item[0]))
     return Notice(
         group_id=group.group_id,
@@ -69,17 +69,35 @@ def notice_of(
         members=group.members,
         entities=tuple((hidden_name(entity, hide), count) for entity, count in named[:NAMED]),
         others=max(len(named) - NAMED, 0) + group.others,
-        found=tuple(_found(hide(anomaly_of(sample)), dashboards) for sample in group.samples),
+        found=tuple(found_of(hide(anomaly_of(sample)), dashboards) for sample in group.samples),
         acknowledged_by=group.acknowledged_by,
     )
 
 
 def title(notice: Notice) -> str:
     """Return one line: state, severity, who, how many."""
+    if notice.kind == "daily":
+        return f"Daily digest of route {notice.route}: {notice.members} anomalies"
+    if notice.kind == "digest":
+        return f"Digest: {notice.members} groups held back, the worst {notice.severity.upper()}"
     state = {"resolved": "Resolved: ", "acknowledged": "Acknowledged: ", "repeat": "Still open: "}
+    state["escalated"] = "Nobody acknowledged: "
     more = f" and {notice.members - 1} more" if notice.members > 1 else ""
     worst = notice.found[0]
     return f"{state.get(notice.kind, '')}{notice.severity.upper()} {worst.entity}{more}"
+
+
+def counted(notice: Notice) -> str:
+    """Return how many there are, and whose, in one line."""
+    who = ", ".join(f"{name} ({count})" for name, count in notice.entities)
+    more = f" and {notice.others} more" if notice.others else ""
+    about = {"digest": "groups held back; also", "daily": "found; open, too"}
+    return f"{notice.members} {about.get(notice.kind, 'in this group')}: {who or 'none'}{more}"
+
+
+def command(notice: Notice) -> str:
+    """Return the command by which somebody goes on."""
+    return "txwatch alerts list" if notice.groups or notice.lines else f"txwatch alerts ack {notice.group_id}"
 
 
 def hiding_of(pseudonym: Pseudonym | None, *, raw_ids: bool) -> Hide:
@@ -110,7 +128,8 @@ def _bare(kind: str, raw: str) -> Anomaly:
     return msgspec.structs.replace(_NOBODY, entity_kind=kind, entity_id=raw)
 
 
-def _found(anomaly: Anomaly, dashboards: str) -> Found:
+def found_of(anomaly: Anomaly, dashboards: str) -> Found:
+    """Return an anomaly, hidden where it must be, as a message shows it."""
     amount = "" if anomaly.amount is None else f"{anomaly.amount:,.2f} {anomaly.currency or ''}".strip()
     sentences = [reason.sentence for reason in anomaly.reasons[:REASONS]]
     return Found(

@@ -9,6 +9,7 @@ from alerts.groups import Group
 from alerts.outbox import Outbox
 from alerts.outhealth import DEAD_SECONDS, health_of
 from alerts.policy import AlertSettings
+from alerts.routebook import RouteState
 from alerts.sending import Sender
 from alerts.service import CONSUMER as CONSOLE
 from alerts.silences import Silence
@@ -97,7 +98,7 @@ class RoutedNotifier:
             self._commit(msgspec.structs.replace(step, position=entries[-1].number))
             self._position = entries[-1].number
         told = self._decider.flush(now)
-        if told.groups:
+        if told.groups or told.outgoing or told.routes:
             self._commit(told)
         return len(entries) + len(told.groups)
 
@@ -114,7 +115,8 @@ class RoutedNotifier:
         epoch, documents = self._book.open_groups()
         self._silences = read_silences(self._book)
         groups = (msgspec.json.decode(document, type=Group) for document in documents)
-        self._decider = Decider(self._settings, self._pseudonym, self._dashboards, groups)
+        routes = [msgspec.json.decode(document, type=RouteState) for document in self._book.routes()]
+        self._decider = Decider(self._settings, self._pseudonym, self._dashboards, groups, routes)
         self._position = self._ledger.queue_position(CONSUMER)
         self._epoch = epoch
 

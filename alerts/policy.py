@@ -4,7 +4,9 @@ from typing import Literal
 
 import msgspec
 
-from alerts.routes import Route, every_way, filled_in
+from alerts.calendar import Times
+from alerts.inhibiting import Inhibition
+from alerts.routes import Route, Way, every_way, filled_in
 from txwatch.model import Anomaly, Mode, Severity
 
 
@@ -26,16 +28,24 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     channels: dict[str, ChannelSettings] = {}
     route: Route | None = None
     """Where notifications go; without it there are the console and the file alone."""
+    mute_timings: dict[str, tuple[Times, ...]] = {}
+    """Times in which routes that name them tell nothing."""
+    inhibit: tuple[Inhibition, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a word that is no severity, a channel that is not described, two routes of one name."""
+        """Refuse a word that is no severity, names of nothing, two routes of one name."""
         Severity.parse(self.min_severity)
         ways = [] if self.route is None else list(every_way(filled_in(self.route)))
-        named = [name for way in ways for name in way.channels]
+        named = [name for way in ways for name in _channels(way)]
         named += [channel.fallback for channel in self.channels.values() if channel.fallback]
         for name in named:
             if name not in self.channels:
                 raise ValueError(f"channel {name!r} is not described under channels")
+        for name in (name for way in ways for name in way.mute):
+            if name not in self.mute_timings:
+                raise ValueError(f"mute timing {name!r} is not described under mute_timings")
+        if len({each.name for each in self.inhibit}) != len(self.inhibit):
+            raise ValueError("two inhibitions have the same name")
         if len({way.name for way in ways}) != len(ways):
             raise ValueError("two routes have the same name")
 
@@ -55,3 +65,7 @@ def decide(anomaly: Anomaly, settings: AlertSettings) -> Decision:
     if anomaly.severity < minimum:
         return Decision(notify=False, reason=f"severity {anomaly.severity.word} is below {minimum.word}")
     return Decision(notify=True, reason=f"severity {anomaly.severity.word} reaches {minimum.word}")
+
+
+def _channels(way: Way) -> list[str]:
+    return [*way.channels, *(name for _, channels in way.escalation for name in channels)]

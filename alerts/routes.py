@@ -6,16 +6,24 @@ it has its own.
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from alerts.calendar import Daily
 from alerts.matching import Duration, Match, mismatch, seconds
 from txwatch.model import Anomaly
 
 GroupKey = Literal[
     "entity", "entity_kind", "type", "severity", "merchant", "user", "channel", "country", "rule", "series"
 ]
+
+
+class Escalation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who else is told when nobody acknowledged a group so long after its first message."""
+
+    after: Duration
+    channels: tuple[str, ...]
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,6 +43,13 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A group without a new anomaly for so long is over."""
     raw_ids: bool | None = None
     """Whether those who read here may see ids instead of pseudonyms."""
+    mute: tuple[str, ...] | None = None
+    """Names of `mute_timings` in which nothing is told; what is due then is told when they end."""
+    escalation: tuple[Escalation, ...] | None = None
+    budget_per_hour: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """So many messages an hour; what goes beyond is told in one digest, critical groups at once."""
+    daily_digest: Daily | None = None
+    """When the last day is told in one message."""
     go_on: bool = msgspec.field(name="continue", default=False)
     routes: tuple["Route", ...] = ()
 
@@ -51,6 +66,11 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     repeat_interval: float = 14400.0
     resolve_after: float = 3600.0
     raw_ids: bool = False
+    mute: tuple[str, ...] = ()
+    escalation: tuple[tuple[float, tuple[str, ...]], ...] = ()
+    """(seconds after the first message, channels), in this order."""
+    budget_per_hour: int | None = None
+    daily_digest: Daily | None = None
     go_on: bool = False
     children: tuple["Way", ...] = ()
 
@@ -62,6 +82,10 @@ def filled_in(route: Route, parent: Way | None = None) -> Way:
         "channels": route.channels,
         "group_by": route.group_by,
         "raw_ids": route.raw_ids,
+        "mute": route.mute,
+        "escalation": _steps(route.escalation),
+        "budget_per_hour": route.budget_per_hour,
+        "daily_digest": route.daily_digest,
         **{name: _seconds(getattr(route, name)) for name in _TIMES},
     }
     given = {name: value for name, value in own.items() if value is not None}
@@ -101,6 +125,12 @@ _TIMES = ("group_wait", "group_interval", "repeat_interval", "resolve_after")
 
 def _seconds(duration: str | None) -> float | None:
     return None if duration is None else seconds(duration)
+
+
+def _steps(escalation: tuple[Escalation, ...] | None) -> tuple[tuple[float, tuple[str, ...]], ...] | None:
+    if escalation is None:
+        return None
+    return tuple(sorted((seconds(each.after), each.channels) for each in escalation))
 
 
 def _label(anomaly: Anomaly, key: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from alerts.notice import Found, Notice, title
+from alerts.notice import Found, Notice, command, counted, title
 from alerts.sending import Delivered, Failed
 
 TIMEOUT_SECONDS = 10
@@ -49,7 +49,7 @@ class SlackSender:
         if not ts:
             posted = self._client.chat_postMessage(channel=self._channel, unfurl_links=False, **content)
             return Delivered(reference=f"{posted['channel']} {posted['ts']}")
-        if notice.kind in {"worse", "repeat"}:
+        if notice.kind in {"worse", "repeat", "escalated"}:
             self._client.chat_postMessage(channel=channel, thread_ts=ts, reply_broadcast=True, **content)
             return Delivered(answer="told in the thread and the channel")
         try:
@@ -64,16 +64,15 @@ class SlackSender:
 def blocks(notice: Notice) -> list[dict[str, Any]]:
     """Return the message in Block Kit: header, the worst anomalies with their links, who, why."""
     header = {"type": "plain_text", "text": _cut(title(notice), HEADER_LENGTH)}
-    who = ", ".join(f"{name} ({count})" for name, count in notice.entities)
-    more = f" and {notice.others} more" if notice.others else ""
-    context = f"{notice.members} in this group: {who}{more}\nroute {notice.route}: {notice.why}"
+    context = f"{counted(notice)}\nroute {notice.route}: {notice.why}"
     if notice.acknowledged_by:
         context += f"\nacknowledged by {notice.acknowledged_by}"
     return [
         {"type": "header", "text": header},
+        *({"type": "section", "text": _text(escaped(line))} for line in notice.lines),
         *(_section(found) for found in notice.found),
         {"type": "context", "elements": [_text(escaped(context))]},
-        {"type": "context", "elements": [_text(f"`txwatch alerts ack {notice.group_id}`")]},
+        {"type": "context", "elements": [_text(f"`{command(notice)}`")]},
     ]
 
 

@@ -8,8 +8,7 @@ from private_authority import Authority
 
 from alerts.groups import Group, joined
 from alerts.mail import MailSender, as_html, as_text
-from alerts.notice import notice_of
-from alerts.routes import Way
+from alerts.notice import hiding_of, notice_of
 from alerts.sending import Delivered
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
@@ -28,7 +27,11 @@ def notice():
         group = joined(group, found(f"a{n}", "<b>customer</b>"), 1e9)
     group = msgspec.structs.replace(group, told=1, told_at=1e9)
     return notice_of(
-        group, "first", "first message", way=Way(), pseudonym=HIDING, dashboards="https://grafana.example.org"
+        group,
+        "first",
+        "first message",
+        hide=hiding_of(HIDING, raw_ids=False),
+        dashboards="https://grafana.example.org",
     )
 
 

@@ -7,7 +7,15 @@ machines.
 """
 
 from txwatch.ledger.alertbook import AlertBook
-from txwatch.ledger.alertrecords import Audited, Channel, Outgoing, Step, StoredDecision, StoredGroup
+from txwatch.ledger.alertrecords import (
+    Audited,
+    Channel,
+    Outgoing,
+    Step,
+    StoredDecision,
+    StoredGroup,
+    StoredRoute,
+)
 from txwatch.ledger.ledger import Ledger
 from txwatch.ledger.queue import Discovery
 from txwatch.ledger.snapshots import Snapshot
@@ -23,4 +31,5 @@ __all__ = [
     "Step",
     "StoredDecision",
     "StoredGroup",
+    "StoredRoute",
 ]

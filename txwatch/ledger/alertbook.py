@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from txwatch.errors import StoreBusyError
 from txwatch.ledger import audit, queue
 from txwatch.ledger.alertrecords import Channel, Outgoing, Step, StoredDecision, StoredGroup
-from txwatch.ledger.tables import alert_decisions, alert_groups, notifications, silences
+from txwatch.ledger.tables import alert_decisions, alert_groups, alert_routes, notifications, silences
 
 Opening = Callable[[], AbstractContextManager[Connection]]
 EPOCH = "alerts/epoch"
@@ -42,6 +42,11 @@ class AlertBook:
         with self._reading() as connection:
             rows = connection.scalars(sql.select(alert_groups.c.document).where(alert_groups.c.open == 1))
             return queue.offset(connection, EPOCH), list(rows)
+
+    def routes(self) -> list[bytes]:
+        """Return what the routes remember."""
+        with self._reading() as connection:
+            return list(connection.scalars(sql.select(alert_routes.c.document)))
 
     def commit(self, consumer: str, epoch: int, step: Step) -> int:
         """Write a decision whole and return the new epoch; StoreBusyError if another one came first."""
@@ -191,6 +196,9 @@ class AlertBook:
                 sql.delete(alert_groups).where(alert_groups.c.group_id == sql.bindparam("key")), ids
             )
             connection.execute(sql.insert(alert_groups), [_group_row(group, step) for group in step.groups])
+        for route in step.routes:
+            connection.execute(sql.delete(alert_routes).where(alert_routes.c.route == route.route))
+            connection.execute(sql.insert(alert_routes).values(msgspec.structs.asdict(route)))
         if step.decisions:
             rows = [msgspec.structs.asdict(decision) for decision in step.decisions]
             connection.execute(sql.insert(alert_decisions), rows)

@@ -13,6 +13,13 @@ class StoredGroup(msgspec.Struct, frozen=True, kw_only=True):
     document: bytes
 
 
+class StoredRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """What a route remembers, as bytes."""
+
+    route: str
+    document: bytes
+
+
 class StoredDecision(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided at a time (seconds since 1970) about an anomaly or a group."""
 
@@ -70,5 +77,6 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     groups: Sequence[StoredGroup] = ()
     decisions: Sequence[StoredDecision] = ()
     outgoing: Sequence[Outgoing] = ()
+    routes: Sequence[StoredRoute] = ()
     audited: Sequence[Audited] = ()
     position: int | None = None

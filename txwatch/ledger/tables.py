@@ -134,6 +134,14 @@ notifications = Table(
 )
 """The outbox: state is waiting, sending (claimed until `due_at`), sent or dead."""
 
+alert_routes = Table(
+    "alert_routes",
+    metadata,
+    Column("route", String, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+"""What each route of alerts remembers: its hour, its day, what it holds back."""
+
 silences = Table(
     "silences",
     metadata,

@@ -7,9 +7,10 @@ import msgspec
 import typer
 
 from alerts.administer.opened import alert_settings, opened_book
+from alerts.calendar import Mutes
 from alerts.connections import senders
 from alerts.groups import Group, joined
-from alerts.notice import notice_of
+from alerts.notice import hiding_of, notice_of
 from alerts.notifier import read_silences
 from alerts.policy import decide
 from alerts.routes import Route, Way, filled_in, labels_of, ways_of
@@ -63,6 +64,9 @@ def rehearse(
     for way in ways:
         labels = " ".join(f"{key}={value}" for key, value in labels_of(anomaly, way))
         typer.echo(f"route {way.name} -> {', '.join(way.channels) or 'no channel'}")
+        muted = Mutes(settings.mute_timings).active(way.mute, now.timestamp())
+        if muted:
+            typer.echo(f"  muted by {muted} now, told when that is over")
         typer.echo(f"  group {labels}; first message after {_wait(anomaly, way):g} s")
     if not ways:
         typer.echo("no route takes it")
@@ -86,9 +90,8 @@ def send_test(channel: Annotated[str, typer.Argument(help="Name under alerts.cha
     group = msgspec.structs.replace(joined(empty, anomaly, start), told=1, told_at=start)
     environment = current_environment()
     dashboards = environment.get("TXWATCH_DASHBOARD_URL", "")
-    way = Way(raw_ids=True)
     notice = notice_of(
-        group, "first", "a test of the channel", way=way, pseudonym=None, dashboards=dashboards
+        group, "first", "a test of the channel", hide=hiding_of(None, raw_ids=True), dashboards=dashboards
     )
     result = senders(chosen, environment)[channel].send(notice, f"{group.group_id}.1.{channel}", "")
     if isinstance(result, Delivered):
