@@ -1,6 +1,5 @@
 """Mute timings, inhibition, escalation, budgets and digests, each with the reason that `why` tells."""
 
-
 import msgspec
 import pytest
 from alert_builders import HIDING, NOON, found
