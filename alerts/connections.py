@@ -5,10 +5,15 @@ from collections.abc import Mapping
 import msgspec
 
 from alerts.mail import MailSender, MailServer
+from alerts.pagerduty import EVENTS, PagerDutySender
 from alerts.policy import AlertSettings, ChannelSettings
 from alerts.routes import every_way, filled_in
 from alerts.sending import Sender
 from alerts.slack import SlackSender
+from alerts.slackhook import SlackHookSender
+from alerts.sms import FIELDS, Gateway, SmsSender, worded
+from alerts.webhook import WebhookSender
+from txwatch.clock import SystemClock
 from txwatch.errors import ConfigurationError
 from txwatch.masking import Pseudonym
 from txwatch.pseudonym import KEY, pseudonyms_of
@@ -35,12 +40,47 @@ def needed_pseudonyms(settings: AlertSettings, environment: Mapping[str, str]) -
 
 
 def _sender(name: str, channel: ChannelSettings, environment: Mapping[str, str]) -> Sender:
-    if not channel.to:
-        raise ConfigurationError(f"channel {name} has nobody under `to`")
-    if channel.kind == "slack":
-        token = _needed(name, "TXWATCH_SLACK_TOKEN", environment)
-        return SlackSender(channel.to, token, environment.get("TXWATCH_SLACK_URL") or SLACK)
-    return MailSender(channel.to, _mail_server(name, environment))
+    def secret(default: str) -> str:
+        return _needed(name, channel.secret or default, environment)
+
+    match channel.kind:
+        case "slack":
+            return _slack(name, channel, environment)
+        case "email":
+            return MailSender(channel.to, _mail_server(name, environment))
+        case "webhook":
+            return WebhookSender(channel.to[0], secret("TXWATCH_WEBHOOK_SECRET"), SystemClock())
+        case "pagerduty":
+            return PagerDutySender(
+                secret("TXWATCH_PAGERDUTY_KEY"), environment.get("TXWATCH_PAGERDUTY_URL") or EVENTS
+            )
+        case "sms":
+            token = "" if channel.auth == "none" else secret("TXWATCH_SMS_TOKEN")
+            return SmsSender(channel.to[0], _gateway(name, channel, token))
+
+
+def _slack(name: str, channel: ChannelSettings, environment: Mapping[str, str]) -> Sender:
+    hook = environment.get(channel.secret or "TXWATCH_SLACK_WEBHOOK_URL", "")
+    if hook.startswith("https://"):
+        return SlackHookSender(hook)
+    token = _needed(name, channel.secret or "TXWATCH_SLACK_TOKEN", environment)
+    return SlackSender(channel.to, token, environment.get("TXWATCH_SLACK_URL") or SLACK)
+
+
+def _gateway(name: str, channel: ChannelSettings, token: str) -> Gateway:
+    nothing = dict.fromkeys(FIELDS, "")
+    try:
+        for template in channel.template.values():
+            worded(template, nothing)
+    except ValueError as error:
+        raise ConfigurationError(f"the template of channel {name} is wrong: {error}") from error
+    return Gateway(
+        url=channel.url,
+        template=channel.template,
+        encoding=channel.encoding,
+        auth=channel.auth,
+        token=token,
+    )
 
 
 def _mail_server(name: str, environment: Mapping[str, str]) -> MailServer:

@@ -86,7 +86,8 @@ class Outbox:
 
     def _instead(self, each: Outgoing, failed: Failed, now: float) -> list[Outgoing]:
         channel = self._channels.get(each.channel)
-        if channel is None or not channel.fallback or "~" in each.key:
+        tried = {each.key.partition("~")[0].rpartition(".")[2], *each.key.split("~")[1:]}
+        if channel is None or not channel.fallback or channel.fallback in tried:
             return []
         notice = msgspec.json.decode(each.document, type=Notice)
         why = f"{notice.why}; here because {each.channel} failed: {failed.sentence}"

@@ -13,11 +13,32 @@ from txwatch.model import Anomaly, Mode, Severity
 class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One channel of `alerts.channels`: where messages go; tokens and passwords are settings."""
 
-    kind: Literal["slack", "email"]
-    to: tuple[str, ...]
-    """A Slack channel's id or #name; addresses."""
+    kind: Literal["slack", "email", "webhook", "pagerduty", "sms"]
+    to: tuple[str, ...] = ()
+    """A Slack channel's id or #name; e-mail addresses; a webhook's address; a telephone number."""
     fallback: str = ""
     """The channel that takes over what this one cannot deliver."""
+    secret: str = ""
+    """The setting that holds the channel's secret, where several channels of a kind have their own."""
+    url: str = ""
+    """Of the SMS gateway."""
+    template: dict[str, str] = {}
+    """Fields of the request to the SMS gateway, with {to}, {text}, {key}, {group}, {severity} in them."""
+    encoding: Literal["json", "form"] = "json"
+    auth: Literal["bearer", "basic", "none"] = "bearer"
+
+    def __post_init__(self) -> None:
+        """Refuse a number of recipients that the kind cannot have, and an SMS that cannot be sent."""
+        most = {"email": 50, "pagerduty": 0}.get(self.kind, 1)
+        if not min(most, 1) <= len(self.to) <= most:
+            wanted = {"email": "1 to 50", "pagerduty": "no"}.get(self.kind, "exactly one")
+            raise ValueError(f"a channel of kind {self.kind} has {wanted} recipient under `to`")
+        if self.secret and not self.secret.startswith("TXWATCH_"):
+            raise ValueError("`secret` names a setting, TXWATCH_..., and never is the secret itself")
+        if self.kind == "webhook" and not self.to[0].startswith(("http://", "https://")):
+            raise ValueError("a webhook's `to` is an address, https://...")
+        if self.kind == "sms" and not (self.url.startswith("https://") and self.template):
+            raise ValueError("a channel of kind sms has the gateway's `url` (https://...) and a `template`")
 
 
 class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

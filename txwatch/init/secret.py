@@ -38,6 +38,10 @@ DRAWN: dict[str, Callable[[], str]] = {
 
 ASKED = {
     "TXWATCH_SLACK_TOKEN": "",
+    "TXWATCH_SLACK_WEBHOOK_URL": "",
+    "TXWATCH_WEBHOOK_SECRET": "",
+    "TXWATCH_PAGERDUTY_KEY": "",
+    "TXWATCH_SMS_TOKEN": "",
     "TXWATCH_SMTP_HOST": "",
     "TXWATCH_SMTP_PORT": "587",
     "TXWATCH_SMTP_SECURITY": "starttls",
