@@ -12,12 +12,15 @@ from alerts.administer.opened import alert_settings
 from alerts.channels import Channel, ConsoleChannel, FileChannel
 from alerts.connections import needed_pseudonyms, senders
 from alerts.expiring import ExpiringService
+from alerts.links import URL, Links, key_of, links_of
+from alerts.linkserver import LedgerActs, LinkService
 from alerts.notifier import RoutedNotifier
 from alerts.outbox import Outbox
 from alerts.policy import AlertSettings
 from alerts.service import NotifierService
 from txwatch.health import watched
-from txwatch.monitor import Address
+from txwatch.ledger import Ledger
+from txwatch.monitor import Address, host_and_port
 from txwatch.ports import RetentionPolicy, Service
 from txwatch.settings import current_environment, current_settings
 from txwatch.shipped import rules_document, rules_path, section
@@ -44,7 +47,7 @@ def open_routes(workplace: Workplace) -> list[Service]:
     pseudonym = needed_pseudonyms(settings, environment)
     chance = random.Random()  # noqa: S311 - spreads retries over time, keeps nothing secret
     book, clock = workplace.ledger.alerts(), workplace.clock
-    outbox = Outbox(book, senders(settings, environment), settings.channels, chance)
+    outbox = Outbox(book, senders(settings, environment), settings.channels, chance, links_of(environment))
     dashboards = environment.get("TXWATCH_DASHBOARD_URL", "")
     routed = RoutedNotifier(
         workplace.ledger, settings, outbox, clock, pseudonym=pseudonym, dashboards=dashboards
@@ -52,6 +55,18 @@ def open_routes(workplace: Workplace) -> list[Service]:
     document = rules_document(rules_path(workplace.settings))
     kept = section(document, "retention", RetentionPolicy, RetentionPolicy()).anomalies
     return [routed, ExpiringService(book, clock, kept)]
+
+
+def open_links(workplace: Workplace, at: str | None) -> list[Service]:
+    """Return the endpoint behind the links in messages, where one is wanted (`HOST:PORT`)."""
+    if at is None:
+        return []
+    settings, environment = alert_settings(), current_environment()
+    links = Links(environment.get(URL, ""), key_of(environment))
+    host, port = host_and_port(at)
+    ledger = Ledger.open(workplace.settings.ledger_url, workplace.clock)
+    acts = LedgerActs(ledger, workplace.clock, settings, environment)
+    return [LinkService(links, acts, ledger, workplace.clock, (host, port))]
 
 
 def mount(app: typer.Typer) -> None:
@@ -63,6 +78,7 @@ def mount(app: typer.Typer) -> None:
 def alert(
     file: Annotated[Path | None, typer.Option(help="Also append JSON lines to this file.")] = None,
     metrics: Address = None,
+    links: Annotated[str | None, typer.Option(help="HOST:PORT for the links in messages.")] = None,
     *,
     once: Annotated[bool, typer.Option("--once", help="Tell what is waiting, then end.")] = False,
 ) -> None:
@@ -74,6 +90,7 @@ def alert(
         services: list[Service] = [
             open_notifier(workplace, file=file, console=True),
             *open_routes(workplace),
+            *open_links(workplace, links),
             *open_audit(workplace),
         ]
         with watched(services, workplace, metrics, once=once) as beat:

@@ -82,7 +82,9 @@ def as_text(notice: Notice) -> str:
         parts += [f"{found.severity.upper()}  {found.entity}  {_facts(found)}"]
         parts += [f"  - {reason}" for reason in found.reasons]
         parts += [f"  {found.link}"] if found.link else []
+        parts += [f"  Say what it was: {found.label_link}"] if found.label_link else []
         parts += [""]
+    parts += [f"Acknowledge: {notice.acknowledge_link}", ""] if notice.acknowledge_link else []
     return "\n".join([*parts, *_about(notice)]) + "\n"
 
 
@@ -98,9 +100,18 @@ def as_html(notice: Notice) -> str:
         f'<h1 style="font-size:18px;margin:0 0 16px">{html.escape(title(notice))}</h1>'
         f"{''.join(_line(line) for line in notice.lines)}"
         f"{''.join(_item(found) for found in notice.found)}"
+        f"{_button(notice)}"
         f'<p style="font-size:12px;line-height:1.6;color:#4a5568;margin:16px 0 0">{about}</p>'
         "</div></body></html>"
     )
+
+
+def _button(notice: Notice) -> str:
+    if not notice.acknowledge_link:
+        return ""
+    style = "display:inline-block;background:#1a56db;color:#fff;padding:8px 16px;border-radius:4px"
+    address = html.escape(notice.acknowledge_link)
+    return f'<p><a href="{address}" style="{style};text-decoration:none">Acknowledge</a></p>'
 
 
 def _line(line: str) -> str:
@@ -109,14 +120,19 @@ def _line(line: str) -> str:
 
 def _item(found: Found) -> str:
     reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in found.reasons)
-    link = f'<a href="{html.escape(found.link)}" style="color:#1a56db">Open the dashboard</a>'
+    links = {"Open the dashboard": found.link, "Say what it was": found.label_link}
+    link = " · ".join(_link(address, words) for words, address in links.items() if address)
     return (
         '<div style="border-top:1px solid #e2e8f0;padding:12px 0;font-size:14px;line-height:1.5">'
         f'<b style="color:{_COLOURS[found.severity]}">{found.severity.upper()}</b> '
         f"<b>{html.escape(found.entity)}</b><br>"
         f'<span style="color:#4a5568">{html.escape(_facts(found))}</span>'
-        f'<ul style="margin:6px 0;padding-left:20px">{reasons}</ul>{link if found.link else ""}</div>'
+        f'<ul style="margin:6px 0;padding-left:20px">{reasons}</ul>{link}</div>'
     )
+
+
+def _link(address: str, words: str) -> str:
+    return f'<a href="{html.escape(address)}" style="color:#1a56db">{words}</a>'
 
 
 def _facts(found: Found) -> str:

@@ -28,6 +28,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     amount: str
     reasons: tuple[str, ...]
     link: str
+    transaction_id: str | None = None
+    label_link: str = ""
+    """Where somebody says what it was; made for each recipient when the message is sent."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     found: tuple[Found, ...]
     """The most severe first; empty in the digest of a quiet day alone."""
     acknowledged_by: str = ""
+    acknowledge_link: str = ""
+    """Where somebody acknowledges the group; made for each recipient when the message is sent."""
     lines: tuple[str, ...] = ()
     """What else a digest says."""
     groups: tuple[str, ...] = ()
@@ -140,6 +145,7 @@ def found_of(anomaly: Anomaly, dashboards: str) -> Found:
         amount=amount,
         reasons=tuple(sentences) or (anomaly.type.value,),
         link=link_to(anomaly, dashboards) if dashboards else "",
+        transaction_id=anomaly.transaction_id,
     )
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
+from alerts.links import Links
 from alerts.notice import Notice
 from alerts.policy import ChannelSettings
 from alerts.sending import Delivered, Failed, Sender
@@ -36,8 +37,10 @@ class Outbox:
         senders: Mapping[str, Sender],
         channels: Mapping[str, ChannelSettings],
         chance: random.Random,
+        links: Links | None = None,
     ) -> None:
         self._book, self._senders, self._channels, self._chance = book, senders, channels, chance
+        self._links = links
         self._threads = ThreadPoolExecutor(SENDERS, thread_name_prefix="alerts")
         self._flying: dict[Future[Delivered | Failed], Outgoing] = {}
 
@@ -112,7 +115,13 @@ class Outbox:
         if sender is None:
             return Failed(sentence=f"there is no channel {each.channel} any more", retryable=False)
         notice = msgspec.json.decode(each.document, type=Notice)
+        if self._links is not None:
+            notice = self._links.within(notice, self._recipient(each.channel))
         return sender.send(notice, each.key, reference)
+
+    def _recipient(self, channel: str) -> str:
+        described = self._channels.get(channel)
+        return channel if described is None else ", ".join(described.to) or channel
 
 
 def backoff(attempts: int, chance: random.Random) -> float:

@@ -72,7 +72,7 @@ def blocks(notice: Notice) -> list[dict[str, Any]]:
         *({"type": "section", "text": _text(escaped(line))} for line in notice.lines),
         *(_section(found) for found in notice.found),
         {"type": "context", "elements": [_text(escaped(context))]},
-        {"type": "context", "elements": [_text(f"`{command(notice)}`")]},
+        {"type": "context", "elements": [_text(_how(notice))]},
     ]
 
 
@@ -80,9 +80,16 @@ def _section(found: Found) -> dict[str, Any]:
     head = f"{_MARKS.get(found.severity, ':white_circle:')} *{escaped(found.entity)}*"
     facts = " · ".join(filter(None, (found.amount, found.when.strftime("%Y-%m-%d %H:%M:%S UTC"))))
     reasons = "\n".join(f"• {escaped(reason)}" for reason in found.reasons)
-    link = f"\n<{found.link}|Open the dashboard>" if found.link else ""
+    links = {"Open the dashboard": found.link, "Say what it was": found.label_link}
+    link = " · ".join(f"<{address}|{words}>" for words, address in links.items() if address)
+    link = f"\n{link}" if link else ""
     body = _cut(f"{head}  {escaped(facts)}\n{reasons}", SECTION_LENGTH - len(link))
     return {"type": "section", "text": {"type": "mrkdwn", "text": body + link}}
+
+
+def _how(notice: Notice) -> str:
+    link = f"<{notice.acknowledge_link}|Acknowledge> or " if notice.acknowledge_link else ""
+    return f"{link}`{command(notice)}`"
 
 
 def escaped(text: str) -> str:

@@ -98,14 +98,19 @@ def monitored(services: Sequence[Service], address: str | None) -> Iterator[Call
     if address is None:
         yield lambda: None
         return
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise UsageError(f"{address!r} is not of the form HOST:PORT")
-    server = MonitorServer(pulse, host, int(port))
+    server = MonitorServer(pulse, *host_and_port(address))
     try:
         yield pulse.beat
     finally:
         server.close()
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Return the two parts of HOST:PORT; raises UsageError for anything else."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"{address!r} is not of the form HOST:PORT")
+    return host, int(port)
 
 
 class _QuietHandler(WSGIRequestHandler):
