@@ -11,7 +11,7 @@ import msgspec
 
 from alerts.calendar import Mutes
 from alerts.digest import daily_digest, held_digest
-from alerts.groups import Group, Verdict, due, group_id, joined, verdict
+from alerts.groups import Group, Verdict, due, group_id, joined, told_of, verdict
 from alerts.inhibiting import Inhibiting, sources_of, targets_of
 from alerts.notice import hiding_of, notice_of
 from alerts.policy import AlertSettings, decide
@@ -154,16 +154,20 @@ class Decider:
         if state != self._state(way):
             self._routes[way.name] = told.routes[way.name] = state
         if over_budget:
-            return self._write(decided.group, decided, told, "held", f"{decided.reason}; {over_budget}")
+            why = f"{decided.reason}; {over_budget}"
+            return self._write(told_of(decided.group), decided, told, "held", why)
         if decided.group.first_at is None and kind in {"resolved", "acknowledged"}:
             why = f"{decided.reason}; it was told in digests only"
             return self._write(decided.group, decided, told, kind, why)
         after = decided.group
         first_at = told.now if after.first_at is None else after.first_at
         after = msgspec.structs.replace(after, first_at=first_at)
+        after = after if kind == "escalated" else told_of(after)
         self._write(after, decided, told, kind)
         hide = hiding_of(None if way.raw_ids else self._pseudonym, raw_ids=way.raw_ids)
-        notice = notice_of(after, kind, decided.reason, hide=hide, dashboards=self._dashboards)
+        notice = notice_of(
+            decided.group, kind, decided.reason, hide=hide, dashboards=self._dashboards, at=told.now
+        )
         return told.send(notice, channels_of(after, way, kind))
 
     def _write(self, after: Group, decided: Verdict, told: Told, word: str, why: str = "") -> None:

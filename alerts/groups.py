@@ -16,13 +16,16 @@ from txwatch.model import Anomaly, Reason, Severity
 
 SAMPLES = 3
 REASONS = 3
+CHANGES = 5
 ENTITIES = 200
 """So many are named with their counts; those beyond are counted together."""
 
 _NOTHING: tuple[object, ...] = (None, {})
 """What is not written down: it is the default of every field that may have it."""
 
-Kind = Literal["first", "news", "worse", "repeat", "escalated", "acknowledged", "resolved", "digest", "daily"]
+Kind = Literal[
+    "first", "news", "amended", "worse", "repeat", "escalated", "acknowledged", "resolved", "digest", "daily"
+]
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +66,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """How many steps of escalation there were."""
     sources: tuple[Source, ...] = ()
     """What its anomalies inhibit."""
+    changes: tuple[str, ...] = ()
+    """What was found otherwise than told, since the last message."""
     told_members: int = 0
     told_severity: int = 0
     acknowledged_by: str = ""
@@ -110,6 +115,7 @@ def joined(
         others=group.others + (0 if named else count),
         samples=_with(group.samples, anomaly, targets),
         sources=_inhibiting(group.sources, sources),
+        changes=(*group.changes, _change(group, anomaly))[-CHANGES:] if known else group.changes,
     )
 
 
@@ -125,6 +131,11 @@ def due(group: Group, way: Way) -> float:
     if group.acknowledged_by:
         return over
     return min(over, group.told_at + way.repeat_interval, _escalation(group, way))
+
+
+def told_of(group: Group) -> Group:
+    """Return the group when its changes stand in a message."""
+    return msgspec.structs.replace(group, changes=()) if group.changes else group
 
 
 def verdict(group: Group, way: Way, now: float) -> Verdict:
@@ -154,6 +165,9 @@ def _later(group: Group, way: Way, now: float) -> Verdict:
         return _told(msgspec.structs.replace(group, open=False), "resolved", why, now)
     if now >= _escalation(group, way):
         return _escalated(group, way)
+    if group.changes:
+        why = f"{len(group.changes)} found otherwise, group_interval of {way.group_interval:g} s is over"
+        return _told(group, "amended", why, now)
     if _news(group):
         why = f"{fresh} more since the last message, group_interval of {way.group_interval:g} s is over"
         return _told(group, "news", why, now)
@@ -200,7 +214,7 @@ def _newly_acknowledged(group: Group) -> bool:
 
 
 def _news(group: Group) -> bool:
-    return group.members > group.told_members or group.severity > group.told_severity
+    return bool(group.changes) or group.members > group.told_members or group.severity > group.told_severity
 
 
 def _interval(group: Group, way: Way) -> str:
@@ -211,6 +225,12 @@ def _interval(group: Group, way: Way) -> str:
     return (
         f"repeat_interval of {way.repeat_interval:g} s, or resolve_after of {way.resolve_after:g} s, is over"
     )
+
+
+def _change(group: Group, anomaly: Anomaly) -> str:
+    before = next((each for each in group.samples if each.anomaly_id == anomaly.anomaly_id), None)
+    was = "" if before is None else f", it was {Severity(before.severity).word} ({before.score:.0f})"
+    return f"anomaly {anomaly.anomaly_id} is {anomaly.severity.word} ({anomaly.score:.0f}){was}"
 
 
 def _inhibiting(known: tuple[Source, ...], new: tuple[Source, ...]) -> tuple[Source, ...]:

@@ -55,18 +55,18 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     acknowledge_link: str = ""
     """Where somebody acknowledges the group; made for each recipient when the message is sent."""
     lines: tuple[str, ...] = ()
-    """What else a digest says."""
+    """What a digest says of a day; what was found otherwise than told."""
     groups: tuple[str, ...] = ()
     """Of which groups a digest tells."""
 
 
-def notice_of(group: Group, kind: Kind, why: str, *, hide: Hide, dashboards: str) -> Notice:
-    """Return what is said of a group to those who may see what `hide` leaves."""
+def notice_of(group: Group, kind: Kind, why: str, *, hide: Hide, dashboards: str, at: float) -> Notice:
+    """Return what is said of a group at a time, to those who may see what `hide` leaves."""
     named = sorted(group.entities.items(), key=lambda item: (-item[1], item[0]))
     return Notice(
         group_id=group.group_id,
         kind=kind,
-        told_at=datetime.fromtimestamp(group.told_at or group.last_at, UTC),
+        told_at=datetime.fromtimestamp(at, UTC),
         sequence=group.told,
         why=why,
         route=group.route,
@@ -76,6 +76,7 @@ def notice_of(group: Group, kind: Kind, why: str, *, hide: Hide, dashboards: str
         others=max(len(named) - NAMED, 0) + group.others,
         found=tuple(found_of(hide(anomaly_of(sample)), dashboards) for sample in group.samples),
         acknowledged_by=group.acknowledged_by,
+        lines=group.changes,
     )
 
 
@@ -86,7 +87,7 @@ def title(notice: Notice) -> str:
     if notice.kind == "digest":
         return f"Digest: {notice.members} groups held back, the worst {notice.severity.upper()}"
     state = {"resolved": "Resolved: ", "acknowledged": "Acknowledged: ", "repeat": "Still open: "}
-    state["escalated"] = "Nobody acknowledged: "
+    state |= {"amended": "Revised: ", "escalated": "Nobody acknowledged: "}
     more = f" and {notice.members - 1} more" if notice.members > 1 else ""
     worst = notice.found[0]
     return f"{state.get(notice.kind, '')}{notice.severity.upper()} {worst.entity}{more}"
@@ -102,7 +103,11 @@ def counted(notice: Notice) -> str:
 
 def command(notice: Notice) -> str:
     """Return the command by which somebody goes on."""
-    return "txwatch alerts list" if notice.groups or notice.lines else f"txwatch alerts ack {notice.group_id}"
+    return (
+        "txwatch alerts list"
+        if notice.kind in {"digest", "daily"}
+        else f"txwatch alerts ack {notice.group_id}"
+    )
 
 
 def hiding_of(pseudonym: Pseudonym | None, *, raw_ids: bool) -> Hide:

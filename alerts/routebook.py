@@ -15,7 +15,7 @@ from txwatch.model import Severity
 HOUR = 3600.0
 LISTED = 20
 """So many of the groups held back are listed, the most severe; the others are counted."""
-UNDER_BUDGET: frozenset[Kind] = frozenset({"first", "news", "repeat"})
+UNDER_BUDGET: frozenset[Kind] = frozenset({"first", "news", "amended", "repeat"})
 """Kinds of message that a budget may hold back; what ends something, or is critical, it never does."""
 
 

@@ -33,7 +33,7 @@ class SlackSender:
     def send(self, notice: Notice, key: str, reference: str) -> Delivered | Failed:
         """Post the group's message, or change it; what is worse or still open is posted in its thread."""
         del key
-        content = {"text": title(notice), "blocks": blocks(notice)}
+        content = {"text": escaped(title(notice)), "blocks": blocks(notice)}
         try:
             return self._deliver(notice, content, reference)
         except SlackApiError as error:
@@ -58,6 +58,9 @@ class SlackSender:
             if error.response.get("error") in _GONE:
                 return self._deliver(notice, content, "")
             raise
+        if notice.kind == "amended":
+            self._client.chat_postMessage(channel=channel, thread_ts=ts, **content)
+            return Delivered(answer="message changed, the difference told in its thread")
         return Delivered(answer="message changed")
 
 
@@ -69,7 +72,7 @@ def blocks(notice: Notice) -> list[dict[str, Any]]:
         context += f"\nacknowledged by {notice.acknowledged_by}"
     return [
         {"type": "header", "text": header},
-        *({"type": "section", "text": _text(escaped(line))} for line in notice.lines),
+        *({"type": "section", "text": _text(escaped(line))} for line in notice.lines if line),
         *(_section(found) for found in notice.found),
         {"type": "context", "elements": [_text(escaped(context))]},
         {"type": "context", "elements": [_text(_how(notice))]},

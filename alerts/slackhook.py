@@ -8,7 +8,7 @@ import msgspec
 from alerts.notice import Notice, title
 from alerts.posting import post
 from alerts.sending import Delivered, Failed
-from alerts.slack import blocks
+from alerts.slack import blocks, escaped
 
 
 class SlackHookSender:
@@ -20,6 +20,6 @@ class SlackHookSender:
     def send(self, notice: Notice, key: str, reference: str) -> Delivered | Failed:
         """Post the message."""
         del key, reference  # a webhook neither knows a message again nor changes one
-        body = msgspec.json.encode({"text": title(notice), "blocks": blocks(notice)})
+        body = msgspec.json.encode({"text": escaped(title(notice)), "blocks": blocks(notice)})
         answer = post(self._url, body, {"Content-Type": "application/json"})
         return answer if isinstance(answer, Failed) else Delivered(answer="posted")

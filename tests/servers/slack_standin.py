@@ -52,15 +52,24 @@ class SlackStandIn:
 
 
 def block_fault(blocks: list[dict[str, Any]]) -> str | None:
-    """Return what Block Kit would refuse, by its published limits."""
-    if len(blocks) > 50:
-        return "no more than 50 items allowed"
-    for block in blocks:
-        texts = block.get("elements") or [block["text"]]
-        longest = 150 if block["type"] == "header" else 3000
-        if len(texts) > 10 or any(not 0 < len(text["text"]) <= longest for text in texts):
-            return f"must be 1 to {longest} characters, at most 10 elements: {block['type']}"
-    return None
+    """Return what Block Kit would refuse, by its published limits; None if nothing."""
+    if not 0 < len(blocks) <= 50:
+        return "must have 1 to 50 blocks"
+    return next((fault for block in blocks if (fault := _fault(block)) is not None), None)
+
+
+def _fault(block: dict[str, Any]) -> str | None:
+    if block["type"] == "header":
+        fits = block["text"]["type"] == "plain_text" and 0 < len(block["text"]["text"]) <= 150
+        return None if fits else "a header has 1 to 150 characters of plain text"
+    if block["type"] == "section":
+        fits = block["text"]["type"] in {"mrkdwn", "plain_text"} and 0 < len(block["text"]["text"]) <= 3000
+        return None if fits else "a section has 1 to 3000 characters"
+    if block["type"] == "context":
+        texts = [element["text"] for element in block["elements"]]
+        fits = 0 < len(texts) <= 10 and all(0 < len(text) <= 3000 for text in texts)
+        return None if fits else "a context has 1 to 10 elements of 1 to 3000 characters"
+    return f"unknown block {block['type']}"
 
 
 class Handler(BaseHTTPRequestHandler):

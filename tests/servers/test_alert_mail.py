@@ -32,6 +32,7 @@ def notice():
         "first message",
         hide=hiding_of(HIDING, raw_ids=False),
         dashboards="https://grafana.example.org",
+        at=1e9,
     )
 
 

@@ -102,6 +102,23 @@ def test_persons_are_pseudonyms_unless_the_route_is_cleared(service, ledger, sta
     assert "https://grafana.example.org/d/txwatch-anomaly?var-anomaly=a1&from=" in text
 
 
+def test_a_revision_is_told_in_the_thread(service, ledger, standin, clock):
+    """Found more severe: the message changes, and the difference stands in its thread, not in the channel."""
+    server, _ = standin
+    policy = msgspec.structs.replace(settings("ops", group_wait="0s"), min_severity="medium")
+    routed = service(policy)
+    discover(ledger, found("a1", severity=Severity.MEDIUM, score=70.0))
+    settle(routed)
+    discover(ledger, found("a1", severity=Severity.HIGH, score=86.0))
+    clock.advance(timedelta(seconds=300))
+    settle(routed)
+
+    assert (len(server.posts), server.updates) == (2, 1)
+    assert "anomaly a1 is high (86), it was medium (70)" in str(server.posts[1]["blocks"])
+    assert server.posts[1]["thread_ts"] in server.messages
+    assert "reply_broadcast" not in server.posts[1]
+
+
 def test_critical_does_not_wait(service, ledger, standin):
     """Its first message leaves at once."""
     server, _ = standin
@@ -221,7 +238,7 @@ def test_messages_of_any_length_keep_to_block_kit(service, ledger, standin):
     settle(routed)
 
     assert len(server.posts) == 1
-    assert block_fault([{"type": "header", "text": {"text": "x" * 151}}]) is not None
+    assert block_fault([{"type": "header", "text": {"type": "plain_text", "text": "x" * 151}}]) is not None
 
 
 def test_a_storm_is_one_message_an_entity(service, ledger, standin, clock):

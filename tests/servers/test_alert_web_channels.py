@@ -33,7 +33,9 @@ def notice(kind="first", **fields):
         group = joined(group, found(f"a{n}", 'customer "77" {to}'), 1e9)
     group = msgspec.structs.replace(group, told=1, told_at=1e9)
     hide = hiding_of(HIDING, raw_ids=False)
-    return notice_of(group, kind, "first message", hide=hide, dashboards="https://grafana.example.org")
+    return notice_of(
+        group, kind, "first message", hide=hide, dashboards="https://grafana.example.org", at=1e9
+    )
 
 
 @pytest.fixture

@@ -188,6 +188,23 @@ def test_once_a_day_there_is_a_digest_of_the_day():
     )
 
 
+def test_what_is_found_otherwise_than_told_is_revised():
+    """With the difference, after the interval for news; an escalation in between leaves it to be told."""
+    night = Night(group_interval="10m", escalation=(Escalation(after="5m", channels=("phone",)),))
+    night.comes(found("a1", score=70.0))
+    again = [(9, found("a1", score=86.0, severity=Severity.HIGH))]
+    night.decider.take(again, known={"a1"}, silences=(), now=night.now)
+    night.look(300)
+    night.look(300)
+    night.look(3600)
+
+    assert night.told() == [("ops", "first"), ("phone", "escalated"), ("ops", "amended"), *night.told()[3:]]
+    (revised,) = [notice for _, notice in night.sent if notice.kind == "amended"]
+    assert revised.lines == ("anomaly a1 is high (86), it was high (70)",)
+    assert revised.members == 1
+    assert [n.lines for _, n in night.sent if n.kind == "resolved"] == [()] * 2
+
+
 @pytest.mark.parametrize(
     ("match", "said"),
     [

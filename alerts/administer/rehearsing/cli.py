@@ -91,7 +91,12 @@ def send_test(channel: Annotated[str, typer.Argument(help="Name under alerts.cha
     environment = current_environment()
     dashboards = environment.get("TXWATCH_DASHBOARD_URL", "")
     notice = notice_of(
-        group, "first", "a test of the channel", hide=hiding_of(None, raw_ids=True), dashboards=dashboards
+        group,
+        "first",
+        "a test of the channel",
+        hide=hiding_of(None, raw_ids=True),
+        dashboards=dashboards,
+        at=start,
     )
     result = senders(chosen, environment)[channel].send(notice, f"{group.group_id}.1.{channel}", "")
     if isinstance(result, Delivered):
