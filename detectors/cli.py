@@ -1,6 +1,7 @@
 """The detectors' commands, and what the command line needs of this room."""
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -15,13 +16,13 @@ from detectors.backtest.page import Page, page
 from detectors.backtest.told import told
 from detectors.backtest.truth import read_truth
 from detectors.changes import note_changes
-from detectors.configuration import read_configuration
+from detectors.configuration import known_configuration, read_configuration
 from detectors.context import ContextService, TransactionsAndContext
-from detectors.detection import Configuration, Detection
+from detectors.detection import Configuration, Detection, rules_of
 from detectors.engine import Engine
 from detectors.labels import LateLabels, read_frauds
 from detectors.offline import JsonLines, Parquet, score
-from detectors.pending import RulesFileService
+from detectors.reloading import RulesService
 from detectors.rules import commands as rules_commands
 from detectors.rules import warm as rules_warm
 from detectors.series import warm as series_warm
@@ -31,6 +32,7 @@ from detectors.settings import Feedback
 from txwatch import __version__
 from txwatch.errors import SnapshotError, UsageError
 from txwatch.health import watched
+from txwatch.model import RulesVersion
 from txwatch.monitor import Address
 from txwatch.ports import ChangeStore, Service
 from txwatch.settings import Settings, current_settings
@@ -56,11 +58,9 @@ def detect(
     Example: txwatch detect --once
     """
     with open_workplace(current_settings(), writer=False, role="detector") as workplace:
-        services: list[Service] = [
-            open_detector(workplace),
-            *open_rules(workplace, once=once),
-            *open_context(workplace),
-        ]
+        detector = open_detector(workplace)
+        rules = open_rules(workplace, detector, once=once)
+        services: list[Service] = [rules, detector, *open_context(workplace)]
         with watched(services, workplace, metrics, once=once) as beat:
             work(services, workplace.clock, once=once, follows=True, observe=beat)
 
@@ -84,17 +84,15 @@ def score_series(
 def open_detector(workplace: Workplace, *, window_seconds: int | None = None) -> DetectorService:
     """Return the detector of this workplace, with the state of its last snapshot."""
     settings = workplace.settings
-    configuration = read_configuration(rules_path(settings), window_seconds=window_seconds)
-    if isinstance(workplace.store, ChangeStore):
-        versions = {"rules": configuration.rulebook().version, "code": __version__}
-        for kind in note_changes(workplace.store, versions, workplace.clock.now()):
-            workplace.ledger.record("detectors", f"{kind} in use", {"version": versions[kind]})
     snapshot = workplace.ledger.load_snapshot(CONSUMER)
     detection = (
-        Detection.fresh(configuration)
+        Detection.fresh(_first(workplace, window_seconds))
         if snapshot is None
-        else _restored(configuration, snapshot.payload, workplace)
+        else _restored(snapshot.payload, workplace, window_seconds)
     )
+    if isinstance(workplace.store, ChangeStore):
+        versions = {"rules": detection.configuration.version, "code": __version__}
+        note_changes(workplace.store, versions, workplace.clock.now())
     return DetectorService(
         workplace.store,
         workplace.ledger,
@@ -106,16 +104,22 @@ def open_detector(workplace: Workplace, *, window_seconds: int | None = None) ->
     )
 
 
-def open_rules(workplace: Workplace, *, once: bool) -> list[Service]:
-    """Return the service that says whether the rules file would still be taken, for whoever goes on."""
-    if once:
-        return []
-    path = rules_path(workplace.settings)
-    return [RulesFileService(path, _rules_version(path), _rules_version, workplace.clock)]
+def open_rules(workplace: Workplace, detector: DetectorService, *, once: bool) -> RulesService:
+    """Return the service that takes an edited rules file into a detector; it steps before that.
 
-
-def _rules_version(path: Path) -> str:
-    return read_configuration(path).rulebook().version
+    A file with faults stops who runs `once`; whoever goes on does so with the version in force.
+    """
+    store = workplace.store
+    service = RulesService(
+        rules_path(workplace.settings),
+        detector,
+        workplace.ledger,
+        workplace.clock,
+        ThreadPoolExecutor(1, thread_name_prefix="rules"),
+        store=store if isinstance(store, ChangeStore) else None,
+    )
+    service.catch_up(strictly=once)
+    return service
 
 
 def open_context(workplace: Workplace) -> list[Service]:
@@ -124,8 +128,32 @@ def open_context(workplace: Workplace) -> list[Service]:
     return [ContextService(store, workplace.ledger)] if isinstance(store, TransactionsAndContext) else []
 
 
-def _restored(configuration: Configuration, payload: bytes, workplace: Workplace) -> Detection:
+def _first(workplace: Workplace, window_seconds: int | None) -> Configuration:
+    """Return what stands in the rules file, which is in force from now on."""
+    path = rules_path(workplace.settings)
+    configuration = read_configuration(path, window_seconds=window_seconds)
+    workplace.ledger.rules_in_force(
+        RulesVersion(
+            version=configuration.version,
+            content=configuration.content,
+            beside=configuration.beside,
+            actor=path.name,
+            reason="in the file at the start",
+        )
+    )
+    return configuration
+
+
+def _restored(payload: bytes, workplace: Workplace, window_seconds: int | None) -> Detection:
+    """Return the detection of a snapshot, under the rules under which it was taken."""
     try:
+        known = workplace.ledger.rules_version(rules_of(payload))
+        path = rules_path(workplace.settings)
+        configuration = (
+            _first(workplace, window_seconds)
+            if known is None
+            else known_configuration(path, known.content, known.beside, window_seconds=window_seconds)
+        )
         return Detection.restored(configuration, payload)
     except SnapshotError as error:
         raise SnapshotError(

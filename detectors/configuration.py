@@ -5,10 +5,11 @@ from pathlib import Path
 import msgspec
 
 from detectors.detection import Configuration
-from detectors.rules.book import RuleBook, compile_rules
+from detectors.rules.book import RuleBook, drafted_rules, version_of
+from detectors.rules.lists import read_files
 from detectors.series.traffic import TrafficSettings
 from detectors.settings import DetectionSettings, Severities
-from txwatch.rulesfile import RulesDocument
+from txwatch.rulesfile import RulesDocument, parse
 from txwatch.shipped import refusal, rules_document, section
 
 
@@ -23,14 +24,52 @@ def read_configuration(path: Path, *, window_seconds: int | None = None) -> Conf
 
     `window_seconds` overrides the length of the traffic series' windows.
     """
-    document = rules_document(path)
-    _compiled(path, document)
+    return compiled(read_files(rules_document(path)), window_seconds=window_seconds)
+
+
+def known_configuration(
+    path: Path,
+    content: bytes,
+    beside: dict[str, bytes] | None = None,
+    *,
+    window_seconds: int | None = None,
+) -> Configuration:
+    """Return the configuration of what stood in a rules file and in the lists beside it; raises the same.
+
+    Without `beside`, the lists are those that are there now.
+    """
+    document = parse(content, str(path))
+    if not isinstance(document, RulesDocument):
+        raise refusal(path, document, content.decode(errors="replace"))
+    known = read_files(document) if beside is None else msgspec.structs.replace(document, beside=beside)
+    return compiled(known, window_seconds=window_seconds)
+
+
+def beside_of(path: Path, configuration: Configuration) -> list[Path]:
+    """Return where the list files of a configuration are."""
+    return [path.parent / name for name in sorted(configuration.beside)]
+
+
+def compiled(document: RulesDocument, *, window_seconds: int | None = None) -> Configuration:
+    """Return the configuration of a document with its lists; raises ConfigurationError."""
+    drafted = drafted_rules(document)
+    if isinstance(drafted, list):
+        raise refusal(Path(document.file), drafted, document.source)
     detection = _detection(document)
     return Configuration(
         detection=detection,
         traffic=_traffic(detection, window_seconds),
-        rulebook=lambda: _compiled(path, document),
+        rulebook=lambda: RuleBook(drafted),
+        version=version_of(drafted),
+        content=document.source.encode(),
+        beside=document.beside,
     )
+
+
+def beside_is_same(path: Path, configuration: Configuration) -> bool:
+    """Tell whether the list files still have what the configuration was made of."""
+    files = [(path.parent / name, known) for name, known in configuration.beside.items()]
+    return all(file.is_file() and file.read_bytes() == known for file, known in files)
 
 
 def _detection(document: RulesDocument) -> DetectorsSection:
@@ -48,10 +87,3 @@ def _traffic(detection: DetectorsSection, window_seconds: int | None) -> Traffic
         severity=detection.severity,
         window_seconds=window_seconds or detection.traffic.window_seconds,
     )
-
-
-def _compiled(path: Path, document: RulesDocument) -> RuleBook:
-    compiled = compile_rules(document)
-    if isinstance(compiled, list):
-        raise refusal(path, compiled, document.source)
-    return compiled

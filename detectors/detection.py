@@ -22,7 +22,7 @@ from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly
 from txwatch.ports import SeriesPoint
 
-VERSION = "1"
+VERSION = "2"
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,12 +33,18 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules file says to this room, compiled."""
+    """What the rules file says to this room, compiled.
+
+    `version` is a hash of everything that detects; `content` and `beside` are what it was made of.
+    """
 
     detection: DetectionSettings
     traffic: TrafficSettings
     rulebook: Callable[[], RuleBook]
     """Makes a rule book with empty windows."""
+    version: str
+    content: bytes = b""
+    beside: dict[str, bytes] = {}
 
 
 class Detection:
@@ -46,30 +52,51 @@ class Detection:
 
     version = VERSION
 
-    def __init__(self, engine: Engine, traffic: TrafficWatch, rulebook: RuleBook) -> None:
+    def __init__(
+        self, engine: Engine, traffic: TrafficWatch, rulebook: RuleBook, configuration: Configuration
+    ) -> None:
         self._engine = engine
         self._traffic = traffic
         self._rulebook = rulebook
+        self._configuration = configuration
+
+    @property
+    def configuration(self) -> Configuration:
+        """What is in force."""
+        return self._configuration
 
     @classmethod
     def fresh(cls, configuration: Configuration) -> "Detection":
         """Return a detection that has seen nothing."""
         rulebook = configuration.rulebook()
         engine = Engine(configuration.detection, rulebook)
-        return cls(engine, TrafficWatch(configuration.traffic), rulebook)
+        return cls(engine, TrafficWatch(configuration.traffic), rulebook, configuration)
 
     @classmethod
     def restored(cls, configuration: Configuration, payload: bytes) -> "Detection":
         """Return the detection that was dumped; raises SnapshotError when it does not fit."""
-        try:
-            kept = msgspec.msgpack.decode(payload, type=_Kept)
-        except msgspec.MsgspecError as error:
-            raise SnapshotError(f"the snapshot was written by another version: {error}") from error
+        kept = _kept(payload)
         rulebook = configuration.rulebook()
         engine = Engine.restore(kept.engine, configuration.detection, rulebook)
         traffic = TrafficWatch(configuration.traffic)
         traffic.restore(unpack(kept.arrays) | kept.plain)
-        return cls(engine, traffic, rulebook)
+        return cls(engine, traffic, rulebook, configuration)
+
+    def changed(self, configuration: Configuration) -> tuple["Detection", list[str]]:
+        """Return a detection under another configuration that goes on where this one stands.
+
+        The second part names what cannot: features that are defined otherwise, detectors whose memory has
+        another shape, traffic series whose windows have another length.  This one is used no longer.
+        """
+        rulebook = configuration.rulebook()
+        engine, anew = self._engine.changed(configuration.detection, rulebook)
+        traffic = TrafficWatch(configuration.traffic)
+        try:
+            traffic.restore(self._traffic.dump())
+        except SnapshotError:
+            traffic = TrafficWatch(configuration.traffic)
+            anew.append("traffic series")
+        return Detection(engine, traffic, rulebook, configuration), anew
 
     def step(self, rows: pl.DataFrame, now: Callable[[], datetime]) -> Findings:
         """Score feed rows (columns FEED) and return what was found; `now` stamps the anomalies."""
@@ -84,7 +111,13 @@ class Detection:
         traffic = self._traffic.dump()
         arrays = {name: value for name, value in traffic.items() if isinstance(value, np.ndarray)}
         plain = {name: value for name, value in traffic.items() if name not in arrays}
-        return msgspec.msgpack.encode(_Kept(engine=self._engine.dump(), arrays=pack(arrays), plain=plain))
+        kept = _Kept(
+            engine=self._engine.dump(),
+            arrays=pack(arrays),
+            plain=plain,
+            rules=self._configuration.version,
+        )
+        return msgspec.msgpack.encode(kept)
 
     def figures(self) -> dict[str, float]:
         """Return what the detection says of itself: entities, memory, series, late rows."""
@@ -101,7 +134,20 @@ class Detection:
         return list(self._rulebook.faults())
 
 
+def rules_of(payload: bytes) -> str:
+    """Return the version of the rules under which a detection was dumped; raises SnapshotError."""
+    return _kept(payload).rules
+
+
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     engine: bytes
     arrays: dict[str, PackedArray]
     plain: dict[str, Any]
+    rules: str
+
+
+def _kept(payload: bytes) -> _Kept:
+    try:
+        return msgspec.msgpack.decode(payload, type=_Kept)
+    except msgspec.MsgspecError as error:
+        raise SnapshotError(f"the snapshot was written by another version: {error}") from error

@@ -9,9 +9,9 @@ budget; apply the rules.  Every part walks the rows in feed order and looks back
 in the same order give the same scores wherever they are cut into batches.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -30,13 +30,23 @@ from detectors.rulebook import RuleBook, RuleHits
 from detectors.scored import Scored
 from detectors.settings import DetectionSettings
 from detectors.severity import Grading, score_of
-from detectors.state import State
+from detectors.state import Array, State
 from detectors.types import Codes, Flags, Floats, Times
 from txwatch import __version__
 from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly, Reason
 
 Values = TypeVar("Values", Floats, Flags, Codes)
+
+
+class Remembering(Protocol):
+    """What has a memory of arrays."""
+
+    def dump(self) -> Mapping[str, Array]:
+        """Return the memory."""
+
+    def load(self, arrays: Mapping[str, Array]) -> None:
+        """Take over a memory; raises SnapshotError when it does not fit."""
 
 
 class Engine:
@@ -130,7 +140,6 @@ class Engine:
                 ids=self._builder.dump(),
                 arrays=arrays,
                 watermark=self._watermark,
-                rules_version=self._rulebook.version if self._rulebook else "",
                 rules=self._rulebook.dump() if self._rulebook else b"",
             )
         )
@@ -141,13 +150,32 @@ class Engine:
     ) -> "Engine":
         """Return an engine with the memory of a dump; raises SnapshotError when it does not fit.
 
-        Detectors that were off when the dump was made start empty.  Windows of other rules start
-        empty too; those of the same rules go on.
+        Detectors that were off when the dump was made start empty.  So do declared features that are
+        defined otherwise; the others go on.
         """
         contents = snapshot.decode(payload)
         engine = cls(settings, rulebook)
         engine._take_over(contents)
         return engine
+
+    def changed(
+        self, settings: DetectionSettings, rulebook: RuleBook | None = None
+    ) -> tuple["Engine", list[str]]:
+        """Return an engine of other settings and rules that goes on with this one's memory.
+
+        The second part names what does not fit them and begins anew.
+        """
+        engine = Engine(settings, rulebook)
+        engine._builder.load(self._builder.dump())
+        engine._watermark = self._watermark
+        anew = [] if _taken(engine._remembered, self._remembered) else ["remembered"]
+        known = self._states()
+        for name, state in engine._states().items():
+            if name not in known or not _taken(state, known[name]):
+                anew.append(name)
+        if rulebook is not None and self._rulebook is not None:
+            anew += rulebook.take_over(self._rulebook)
+        return engine, anew
 
     def nbytes(self) -> int:
         """Return the memory of all arrays, in bytes."""
@@ -197,8 +225,17 @@ class Engine:
         self._remembered.load(snapshot.unpack(contents.arrays.get("remembered", {})))
         self._builder.load(contents.ids)
         self._watermark = contents.watermark
-        if self._rulebook is not None and contents.rules_version == self._rulebook.version:
+        if self._rulebook is not None and contents.rules:
             self._rulebook.restore(contents.rules)
+
+
+def _taken(new: "Remembering", old: "Remembering") -> bool:
+    """Let one take over the memory of the other; tell whether it fits."""
+    try:
+        new.load(old.dump())
+    except SnapshotError:
+        return False
+    return True
 
 
 def _floors(hits: RuleHits | None, count: int) -> Codes:

@@ -64,4 +64,7 @@ class RuleBook(Protocol):
         """Return the state of the windows."""
 
     def restore(self, payload: bytes) -> None:
-        """Take over the state of a dump by the same version; raises SnapshotError when it is not."""
+        """Take over the state of a dump, as far as it is about the same features; raises SnapshotError."""
+
+    def take_over(self, other: Any) -> list[str]:
+        """Go on where another book of this kind stands; return the names of what begins anew."""

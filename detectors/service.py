@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from detectors.detection import Detection, Findings
+from detectors.detection import Configuration, Detection, Findings
 from txwatch.model import Anomaly, Cursor, Partition
 from txwatch.ports import Clock, Health, Progress, Store
 
@@ -71,6 +71,7 @@ class DetectorService:
         self._snapshot_seconds = snapshot_seconds
         self._cursors = dict(at)
         self._committed = ledger.cursors(CONSUMER)
+        self._replaying = self._is_behind()
         self._saved_cursors = dict(at)
         self._saved_at = clock.now()
         self._counts = dict.fromkeys(
@@ -78,13 +79,46 @@ class DetectorService:
         )
         self._closed = False
 
+    @property
+    def configuration(self) -> Configuration:
+        """What is in force."""
+        return self._detection.configuration
+
+    @property
+    def replaying(self) -> bool:
+        """Whether rows are scored again whose results are committed already."""
+        return self._replaying
+
     def step(self) -> Progress:
-        """Score the next batch of the feed."""
+        """Score the next batch of the feed; committed rows make a step of their own."""
         rows = self._store.feed(self._cursors, self._batch)
-        for part, known in split_at(rows, self._committed):
+        parts = split_at(rows, self._committed)
+        for part, known in parts[:1]:
             self._score(part, known=known)
+        self._replaying = self._replaying and bool(parts) and self._is_behind()
         self._snapshot_if_due(idle=rows.is_empty())
         return Progress(handled=rows.height, finished=True)
+
+    def change(self, configuration: Configuration) -> list[str]:
+        """Put another configuration into force between two batches; return what begins anew.
+
+        The state is kept at once, under the new configuration and at the cursors where it begins: what is
+        scored again after a crash is scored under the configuration that was in force.
+        """
+        changed, anew = self._detection.changed(configuration)
+        self._keep(changed)
+        self._detection = changed
+        return anew
+
+    def tell(self, anomaly: Anomaly) -> None:
+        """Store an anomaly about the detection itself and queue it."""
+        self._store.put_anomalies([anomaly])
+        self._ledger.commit_step(CONSUMER, self._committed, [anomaly])
+        self._counts["anomalies_total"] += 1
+
+    def faults(self) -> list[str]:
+        """Return what is set aside, in sentences."""
+        return self._detection.faults()
 
     def health(self) -> Health:
         """Return the counts since the start, and what the detection says of itself."""
@@ -104,6 +138,13 @@ class DetectorService:
         if not self._closed:
             self._closed = True
             self._snapshot()
+
+    def _is_behind(self) -> bool:
+        nowhere = Cursor(0, -1)
+        return any(
+            self._cursors.get(part, nowhere).sequence < cursor.sequence
+            for part, cursor in self._committed.items()
+        )
 
     def _score(self, rows: pl.DataFrame, *, known: bool) -> None:
         findings = self._detection.step(rows, self._clock.now)
@@ -130,12 +171,13 @@ class DetectorService:
 
     def _snapshot(self) -> None:
         if self._cursors != self._saved_cursors:
-            self._ledger.save_snapshot(
-                CONSUMER, self._cursors, self._detection.dump(), self._detection.version
-            )
-            self._saved_cursors = dict(self._cursors)
-            self._counts["snapshots_total"] += 1
+            self._keep(self._detection)
         self._saved_at = self._clock.now()
+
+    def _keep(self, detection: Detection) -> None:
+        self._ledger.save_snapshot(CONSUMER, self._cursors, detection.dump(), detection.version)
+        self._saved_cursors, self._saved_at = dict(self._cursors), self._clock.now()
+        self._counts["snapshots_total"] += 1
 
 
 def split_at(rows: pl.DataFrame, committed: Mapping[Partition, Cursor]) -> list[tuple[pl.DataFrame, bool]]:

@@ -9,7 +9,7 @@ import numpy as np
 from detectors.state import Array
 from txwatch.errors import SnapshotError
 
-FORMAT = "txwatch-engine-2"
+FORMAT = "txwatch-engine-3"
 _CHECKSUM = 16
 
 
@@ -29,7 +29,6 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     arrays: dict[str, dict[str, PackedArray]]
     """By part of the engine, then by name."""
     watermark: int
-    rules_version: str
     rules: bytes
 
 

@@ -57,7 +57,7 @@ class State:
         """Take over a dump; raises SnapshotError where an array is missing or has another shape."""
         for name, table in self._tables.items():
             array = arrays.get(name)
-            if array is None or array.dtype != np.dtype(table.dtype) or array.shape[1:] != table.width:
+            if array is None or not self._fits(table, array):
                 raise SnapshotError(
                     f"the snapshot does not fit: array {name} is missing or has another shape"
                 )
@@ -76,6 +76,12 @@ class State:
                 grown = self._new(table, max(count, 2 * len(old) // table.rows_each))
                 grown[: len(old)] = old
                 self._arrays[name] = grown
+
+    @staticmethod
+    def _fits(table: Table, array: Array) -> bool:
+        """Tell whether a dumped array is of this table's type and width, and as long where that is fixed."""
+        same = array.dtype == np.dtype(table.dtype) and array.shape[1:] == table.width
+        return same and (bool(table.axis) or len(array) == table.rows_each)
 
     @staticmethod
     def _rows(table: Table, count: int) -> int:

@@ -141,11 +141,12 @@ def run(
     used = collector.cli.schema_of(settings, schema, mapping, default)
     with open_workplace(settings, writer=True) as workplace:
         source = collector.cli.open_source(workplace, inputs, used, speed, once=once, stdin_csv=csv)
+        detector = detectors.cli.open_detector(workplace)
         services: list[Service] = [
             collector.cli.open_collector(workplace, source),
             *collector.cli.open_derived(workplace, live=collector.cli.is_live(source)),
-            detectors.cli.open_detector(workplace),
-            *detectors.cli.open_rules(workplace, once=once),
+            detectors.cli.open_rules(workplace, detector, once=once),
+            detector,
             *detectors.cli.open_context(workplace),
             alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
             *alerts.cli.open_routes(workplace),

@@ -232,6 +232,24 @@ class AnomalyLabel(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since 1970 UTC; the ledger's clock says when."""
 
 
+class RulesVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One content of `rules.yaml` as it came into force.
+
+    `version` is a hash of everything in it that detects: comments and the alert policy make no other one.
+    """
+
+    version: str
+    content: bytes
+    beside: dict[str, bytes] = {}
+    """The list files that it names, by the name that stands there."""
+    actor: str
+    reason: str
+    number: int = 0
+    """Given by the ledger, from 1."""
+    at: float = 0.0
+    """Seconds since 1970 UTC; the ledger's clock says when."""
+
+
 def transaction_anomaly_id(source: str, partition: int, sequence: int) -> str:
     """Return the id of the one anomaly that this message can have."""
     return _short_id(f"t\0{source}\0{partition}\0{sequence}")
@@ -241,6 +259,11 @@ def series_anomaly_id(series: str, window_start: datetime) -> str:
     """Return the id of the one anomaly that this series can have in this window."""
     _refuse_naive("window_start", window_start)
     return _short_id(f"s\0{series}\0{window_start.astimezone(UTC).isoformat()}")
+
+
+def configuration_anomaly_id(what: str) -> str:
+    """Return the id of the one anomaly about this fault of the configuration."""
+    return _short_id(f"c\0{what}")
 
 
 def _short_id(text: str) -> str:

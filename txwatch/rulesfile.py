@@ -42,6 +42,8 @@ class RulesDocument(msgspec.Struct, frozen=True, kw_only=True):
     keys: dict[TreePath, Span]
     problems: tuple[Problem, ...] = ()
     """What the reading itself found: duplicate keys, unknown sections."""
+    beside: dict[str, bytes] = {}
+    """What stands in the files that it names, by the name used, where that was read already."""
 
     def section(self, name: str) -> Any:
         """Return the data of a top-level key, None where it is missing."""

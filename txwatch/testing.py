@@ -1,11 +1,14 @@
 """Named stand-ins, shipped so that users test their own sources and detectors with them.
 
 `MemoryStore` keeps to every promise of `txwatch.ports.Store` except that its memory ends with the process;
-it passes the same contract tests as the real ones.  `ManualClock` is advanced by hand.
+it passes the same contract tests as the real ones.  `ManualClock` is advanced by hand; `AtOnce` is an
+executor without threads.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -21,6 +24,8 @@ from txwatch.ports import (
     TrafficQuery,
     TransactionQuery,
 )
+
+T = TypeVar("T")
 
 
 class ManualClock:
@@ -40,6 +45,19 @@ class ManualClock:
     def sleep(self, seconds: float) -> None:
         """Move on at once instead of waiting."""
         self._now += timedelta(seconds=seconds)
+
+
+class AtOnce(Executor):
+    """Does what is asked of it before it answers, in the same thread."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Return what is done already."""
+        done: Future[T] = Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - raised where the result is asked for
+            done.set_exception(error)
+        return done
 
 
 class MemoryStore:

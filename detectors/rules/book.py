@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -25,7 +26,7 @@ from detectors.rules.features import Feature
 from detectors.rules.inputs import input_of
 from detectors.rules.lists import lists_for_hash
 from detectors.rules.rule import Rule
-from detectors.rules.windows import Windows
+from detectors.rules.windows import Standing, Windows
 from detectors.types import Flags, Floats
 from txwatch.errors import SnapshotError
 from txwatch.model import Reason
@@ -34,7 +35,7 @@ from txwatch.rulesfile import RulesDocument
 
 NOTHING: BuiltIns = {}
 
-FORMAT = 1
+FORMAT = 2
 """Of the state in a dump, and of what the same words in a file mean."""
 
 
@@ -74,9 +75,9 @@ class RuleBook:
         self._rules = self._live + self._shadow
         self._conditions = [rule.condition() for rule in self._rules]
         self._inputs = {feature.name: input_of(feature) for feature in self._features}
-        self._windows = Windows(self._features)
+        self._windows = Windows(self._features, _definitions(drafted))
         self._set_aside: dict[int, str] = {}
-        self.version = _version(drafted)
+        self.version = version_of(drafted)
         self.columns = _columns(self._features, self._rules)
 
     @property
@@ -121,20 +122,27 @@ class RuleBook:
 
     def dump(self) -> bytes:
         """Return the state of the windows."""
-        state = {"format": FORMAT, "version": self.version, "windows": self._windows.dump()}
-        return msgspec.msgpack.encode(state)
+        return msgspec.msgpack.encode({"format": FORMAT, "windows": self._windows.dump()})
 
     def restore(self, payload: bytes) -> None:
-        """Take over the state of a dump by the same version; raises SnapshotError when it is not."""
+        """Take over the state of a dump: features that are defined otherwise begin anew.
+
+        So do all when the dump comes from another edition.  Raises SnapshotError when it is none.
+        """
         try:
             state = msgspec.msgpack.decode(payload)
-            same = (state["format"], state["version"]) == (FORMAT, self.version)
-            if same:
+            if state["format"] == FORMAT:
                 self._windows.restore(state["windows"])
         except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
             raise SnapshotError(f"the state of the rules cannot be read: {error}") from error
-        if not same:
-            raise SnapshotError("the state of the rules belongs to another version of rules.yaml")
+
+    def standing(self) -> Standing:
+        """Return where the windows are, for the book that follows; this one is used no longer then."""
+        return self._windows.standing()
+
+    def take_over(self, other: "RuleBook") -> list[str]:
+        """Go on where another book stands; return the names of the features that begin anew."""
+        return self._windows.take_over(other.standing())
 
     def _step_features(self, batch: Batch, frame: pl.DataFrame, rows: EntityRows) -> dict[str, Floats]:
         inputs = {name: read(batch) for name, read in self._inputs.items()}
@@ -153,8 +161,32 @@ class RuleBook:
 
 def compile_rules(document: RulesDocument) -> RuleBook | list[Problem]:
     """Return the rule book of a document, or every error for which it is refused."""
+    drafted = drafted_rules(document)
+    return drafted if isinstance(drafted, list) else RuleBook(drafted)
+
+
+def drafted_rules(document: RulesDocument) -> Draft | list[Problem]:
+    """Return the draft from which rule books are made, or every error for which it is refused."""
     drafted = draft(document)
-    return errors(drafted.problems) or RuleBook(drafted)
+    return errors(drafted.problems) or drafted
+
+
+def version_of(drafted: Draft) -> str:
+    """Return a hash of everything in a file that detects: other hits or scores, other version."""
+    data = drafted.document.data
+    rules = [
+        {key: value for key, value in rule.items() if key not in {"hits", "misses"}}
+        for rule in data.get("rules") or []
+    ]
+    content = {
+        "format": FORMAT,
+        "base_currency": data.get("base_currency"),
+        "features": data.get("features") or {},
+        "lists": lists_for_hash(dict(drafted.lists)),
+        "rules": rules,
+        **{name: data.get(name) for name in ("detectors", "severity", "calendar")},
+    }
+    return _hash(content)
 
 
 def _reason(rule: Rule, values: Mapping[str, object]) -> Reason:
@@ -189,17 +221,28 @@ def _columns(features: Sequence[Feature], rules: Sequence[Rule]) -> frozenset[st
     return read.union(*(rule.columns for rule in rules)) - declared
 
 
-def _version(drafted: Draft) -> str:
-    data = drafted.document.data
-    rules = [
-        {key: value for key, value in rule.items() if key not in {"hits", "misses"}}
-        for rule in data.get("rules") or []
-    ]
-    content = {
-        "format": FORMAT,
-        "base_currency": data.get("base_currency"),
-        "features": data.get("features") or {},
-        "lists": lists_for_hash(dict(drafted.lists)),
-        "rules": rules,
+def _definitions(drafted: Draft) -> dict[str, str]:
+    """Return by name what each feature is, in a word of its own that is the same in every file."""
+    found: dict[str, str] = {}
+    for feature in drafted.features:
+        word = _hash(_definition(feature, drafted.lists))
+        found[feature.name] = f"{word}-{sum(each.startswith(word) for each in found.values())}"
+    return found
+
+
+def _definition(feature: Feature, lists: Mapping[str, frozenset[str]]) -> dict[str, Any]:
+    read = [sql for sql in (*feature.filters, feature.value) if sql is not None]
+    named = {asked.list for sql in read for asked in sql.memberships}
+    return {
+        "kind": feature.kind,
+        "by": feature.by,
+        "window": feature.window_ms,
+        "filters": [sql.text for sql in feature.filters],
+        "value": None if feature.value is None else feature.value.text,
+        "column": feature.column,
+        "lists": lists_for_hash({name: lists[name] for name in named}),
     }
+
+
+def _hash(content: Any) -> str:
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -115,11 +115,21 @@ class Window:
         return mean
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where windows are, in memory: rosters by what they are kept by, windows by what they are."""
+
+    seen: int
+    rosters: dict[tuple[str, ...], Roster]
+    windows: dict[str, Window]
+
+
 class Windows:
     """All declared features, stepped together."""
 
-    def __init__(self, features: Sequence[Feature]) -> None:
+    def __init__(self, features: Sequence[Feature], definitions: Mapping[str, str] | None = None) -> None:
+        """`definitions` say by name what each feature is, for those that go on under other rules."""
         self._features = tuple(features)
+        self._definitions = dict(definitions or {feature.name: feature.name for feature in features})
         self._windows = {feature.name: Window(feature) for feature in features}
         self._groups = {feature.by: "+".join(feature.by) for feature in features}
         self._rosters = {by: Roster() for by in self._groups}
@@ -149,18 +159,37 @@ class Windows:
             self._groups[by]: {"ids": roster.ids(), "active": roster.active.tobytes()}
             for by, roster in self._rosters.items()
         }
-        rings = {name: [ring.dump() for ring in window.rings] for name, window in self._windows.items()}
+        rings = {
+            self._definitions[name]: [ring.dump() for ring in window.rings]
+            for name, window in self._windows.items()
+        }
         return {"seen": self._seen, "rosters": rosters, "rings": rings}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over a dump of the same features."""
+        """Take over a dump; features that are defined otherwise begin anew."""
         self._seen = state["seen"]
         for by, name in self._groups.items():
-            kept = state["rosters"][name]
-            self._rosters[by] = Roster(kept["ids"], np.frombuffer(kept["active"], np.int64).copy())
+            if kept := state["rosters"].get(name):
+                self._rosters[by] = Roster(kept["ids"], np.frombuffer(kept["active"], np.int64).copy())
         for name, window in self._windows.items():
-            for ring, kept in zip(window.rings, state["rings"][name], strict=True):
+            for ring, kept in zip(
+                window.rings, state["rings"].get(self._definitions[name], ()), strict=False
+            ):
                 ring.restore(kept)
+
+    def standing(self) -> "Standing":
+        """Return where the windows are, for those that follow them; these are used no longer then."""
+        by_definition = {self._definitions[name]: window for name, window in self._windows.items()}
+        return Standing(seen=self._seen, rosters=self._rosters, windows=by_definition)
+
+    def take_over(self, standing: "Standing") -> list[str]:
+        """Go on from there; return the names of the features that begin anew."""
+        known = standing.windows
+        same = {name: known[what] for name, what in self._definitions.items() if what in known}
+        self._seen = standing.seen
+        self._rosters |= {by: roster for by, roster in standing.rosters.items() if by in self._groups}
+        self._windows |= same
+        return [name for name in self._windows if name not in same]
 
     def _step_part(
         self,

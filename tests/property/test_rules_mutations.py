@@ -2,20 +2,28 @@
 
 import random
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from collector.simulator.settings import SimulationSettings
+from collector.simulator.simulation import Simulation
+from detectors.configuration import known_configuration, read_configuration
+from detectors.detection import Configuration, Detection
 from detectors.rules.book import RuleBook, compile_rules
 from detectors.rules.check import check_bytes
 from detectors.rules.draft import draft
 from detectors.rules.examples import run_examples
+from txwatch.columns import TRANSACTION
+from txwatch.errors import ConfigurationError
 from txwatch.problems import errors, render
 from txwatch.rulesfile import parse
 
 SHIPPED = Path(__file__).parents[2] / "rules.yaml"
 TEXT = SHIPPED.read_text()
 LINES = TEXT.split("\n")
+NOW = datetime(2026, 3, 12, tzinfo=UTC)
 NOISE = [
     "\t",
     "{",
@@ -164,3 +172,41 @@ def test_reverting_an_edit_brings_back_the_same_version():
 
     assert edited.version != book.version
     assert reverted.version == book.version
+
+
+@pytest.fixture(scope="module")
+def batches():
+    """Two simulated days in small batches."""
+    days = Simulation(SimulationSettings(seed=5, users=150, merchants=30, days=2)).days()
+    return [part for day in days for part in day.transactions.select(*TRANSACTION).iter_slices(6)]
+
+
+def test_detection_goes_on_through_all_of_them_and_the_way_back_is_exact(batches):
+    """Taken between two batches, and taken back: the same findings as if nobody had edited anything."""
+    shipped = read_configuration(SHIPPED, window_seconds=3600)
+    undisturbed, edited = Detection.fresh(shipped), Detection.fresh(shipped)
+    taken = compared = 0
+    for seed, batch in zip(range(200), batches, strict=False):
+        configuration = taken_or_refused(damaged(seed))
+        anew: list[str] = []
+        if configuration is not None and configuration.version != shipped.version:
+            taken += 1
+            edited, gone = edited.changed(configuration)
+            edited, begun = edited.changed(shipped)
+            anew = gone + begun
+        expected = undisturbed.step(batch, lambda: NOW)
+        if anew:  # what was defined otherwise begins anew, and is named
+            edited = Detection.restored(shipped, undisturbed.dump())
+        else:
+            compared += 1
+            assert edited.step(batch, lambda: NOW) == expected, f"seed {seed}"
+
+    assert (taken > 10, compared > 150) == (True, True), (taken, compared)
+
+
+def taken_or_refused(text: str) -> Configuration | None:
+    """What a running detector would make of the file."""
+    try:
+        return known_configuration(SHIPPED, text.encode(), window_seconds=3600)
+    except ConfigurationError:
+        return None

@@ -21,7 +21,7 @@ from detectors.changes import note_changes
 from detectors.configuration import read_configuration
 from detectors.context import ContextService
 from detectors.detection import Detection
-from detectors.pending import RulesFileService
+from detectors.reloading import RulesService
 from detectors.service import DetectorService
 from txwatch.auditing import AuditService
 from txwatch.health import HealthRecorder
@@ -33,7 +33,7 @@ from txwatch.stores.influx.connection import Access
 from txwatch.stores.influx.layout import STORE_BUCKETS
 from txwatch.stores.influx.store import InfluxStore
 from txwatch.storesize import StoreSizeService
-from txwatch.testing import ManualClock
+from txwatch.testing import AtOnce, ManualClock
 
 ROOT = Path(__file__).parents[2]
 PSEUDONYMS = Pseudonyms(b"p" * 32)
@@ -100,20 +100,20 @@ def _services(
     window_seconds: int | None,
 ) -> list[Service]:
     configuration = read_configuration(ROOT / "rules.yaml", window_seconds=window_seconds)
-    versions = {"rules": configuration.rulebook().version, "code": "0.1.0"}
+    versions = {"rules": configuration.version, "code": "0.1.0"}
     for kind in note_changes(store, versions, clock.now()):
         ledger.record("detectors", f"{kind} in use", {"version": versions[kind]})
     source = SimulatorSource(Simulation(settings), {}, live=clock)
     detection = Detection.fresh(configuration)
-    rulebook = configuration.rulebook()
+    detector = DetectorService(store, ledger, detection, clock, at={}, batch=5_000)
     return [
         FromKafka(WithFaults(source, clock), store, store, ledger, clock, batch=5_000),
         MetricsService(store, ledger, clock, MetricsSettings(rates=RATES)),
         EntityService(store, ledger, rates=RATES),
-        DetectorService(store, ledger, detection, clock, at={}, batch=5_000),
+        RulesService(ROOT / "rules.yaml", detector, ledger, clock, AtOnce(), window_seconds=window_seconds),
+        detector,
         ContextService(store, ledger),
         Telling(),
-        RulesFileService(ROOT / "rules.yaml", rulebook.version, lambda _: rulebook.version, clock),
         StoreSizeService(store, clock),
         AuditService(store, ledger),
     ]

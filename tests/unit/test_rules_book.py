@@ -1,5 +1,7 @@
 """The rule book: hits, reasons, shadow rules, set-aside rules, state."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -227,11 +229,47 @@ def test_the_state_of_windows_survives_a_snapshot():
     assert held(second, {}) == [True]
 
 
-def test_a_snapshot_of_other_rules_is_refused():
+@pytest.mark.parametrize("other", [("n >= 3", "n >= 4 OR n = 3"), ("id: r", "id: q"), ("n", "payments")])
+def test_windows_go_on_under_other_rules(other):
+    """What counts is what a feature is: in a snapshot, and from one book to the next."""
+    first, restored, following = book(STORY), book(renamed(*other)), book(renamed(*other))
+    first.step(frame({}, {}), {})
+    restored.restore(first.dump())
+    begun = following.take_over(first)
+
+    assert begun == []
+    assert held(restored, {}) == held(following, {}) == [True]
+
+
+def renamed(old: str, new: str) -> str:
+    return re.sub(rf"\b{re.escape(old)}(?=[: ])", new, STORY) if old == "n" else STORY.replace(old, new)
+
+
+def test_a_feature_that_is_defined_otherwise_begins_anew():
+    """It is named, and knows nothing of before."""
+    first, second, third = (book(STORY), *(book(STORY.replace("window: 1h", "window: 2h")) for _ in "ab"))
+    first.step(frame({}, {}), {})
+    second.restore(first.dump())
+
+    assert third.take_over(first) == ["n"]
+    assert held(second, {}) == held(third, {}) == [False]
+
+
+def test_two_features_that_are_the_same_are_counted_once_each():
+    """Each has a memory of its own, before and after another book takes over."""
+    twice = STORY.replace("rules:", "  m: {count: '*', by: user_id, window: 1h}\nrules:").replace(
+        "n >= 3", "m + n >= 6"
+    )
+    first, second = book(twice), book(twice)
+    first.step(frame({}, {}), {})
+    second.take_over(first)
+
+    assert held(second, {}) == [True]
+
+
+def test_a_snapshot_that_is_none_is_refused():
     """A clear error, and the state stays as it was."""
     rules = book(STORY)
-    with pytest.raises(SnapshotError, match="another version"):
-        rules.restore(book(STORY.replace("n >= 3", "n >= 4")).dump())
     with pytest.raises(SnapshotError, match="cannot be read"):
         rules.restore(b"\x00nonsense")
 

@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy.engine import Connection, Engine
 
 from txwatch.errors import ConfigurationError
-from txwatch.ledger import audit, labels, layout, progress, queue, snapshots
+from txwatch.ledger import audit, labels, layout, progress, queue, rulesversions, snapshots
 from txwatch.ledger.alertbook import AlertBook
 from txwatch.ledger.database import READING, open_sqlite, sentences
 from txwatch.ledger.queue import Discovery
 from txwatch.ledger.snapshots import Snapshot
-from txwatch.model import Anomaly, AnomalyLabel, Cursor, Partition
+from txwatch.model import Anomaly, AnomalyLabel, Cursor, Partition, RulesVersion
 from txwatch.ports import AuditRecord, Clock
 
 
@@ -117,6 +117,29 @@ class Ledger:
         """Return the label in force of each anomaly, or of one, in the order in which they were given."""
         with self._reading() as connection:
             return labels.newest(connection, anomaly_id)
+
+    def rules_in_force(self, given: RulesVersion) -> RulesVersion:
+        """Keep what is in force from now on, and append it to the audit; what is in force already stays.
+
+        Returns it with its number.
+        """
+        with self._writing() as connection:
+            before = rulesversions.newest(connection, 1)
+            kept = rulesversions.append(connection, self._now(), given)
+            if not before or kept.number != before[0].number:
+                facts = {"version": kept.version, "number": kept.number, "reason": kept.reason}
+                audit.append(connection, self._now(), kept.actor, "rules in use", facts)
+            return kept
+
+    def rules_version(self, version: str) -> RulesVersion | None:
+        """Return what a version of rules.yaml was made of, None for one that never was in force."""
+        with self._reading() as connection:
+            return rulesversions.find(connection, version)
+
+    def rules_versions(self, limit: int = 100) -> list[RulesVersion]:
+        """Return the versions that were in force, the newest first."""
+        with self._reading() as connection:
+            return rulesversions.newest(connection, limit)
 
     def record(self, actor: str, action: str, facts: Mapping[str, Any]) -> None:
         """Append to the audit."""

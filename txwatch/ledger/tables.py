@@ -93,6 +93,19 @@ labels = Table(
 )
 """What people say of anomalies; the newest of an anomaly counts."""
 
+rules_versions = Table(
+    "rules_versions",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("version", String, nullable=False, index=True),
+    Column("actor", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("beside", LargeBinary, nullable=False),
+)
+"""What rules.yaml said, and the lists beside it, each time when other rules came into force."""
+
 alert_groups = Table(
     "alert_groups",
     metadata,

@@ -1,0 +1,45 @@
+"""Anomalies about the detection itself: a rules file that is refused, a rule that fails."""
+
+from datetime import datetime
+
+from txwatch.model import Anomaly, AnomalyType, Reason, Severity, configuration_anomaly_id
+
+KIND = "configuration"
+ENTITY = "rules.yaml"
+
+
+def refused_rules(digest: str, fault: str, version: str, at: datetime) -> Anomaly:
+    """Return the anomaly of a rules file of this SHA-256 that has faults; `version` stays in force."""
+    head, _, rest = fault.partition("\n")
+    sentence = f"the edited rules are refused, {version} stays in force: {head.rstrip(':')}"
+    return _anomaly(f"refused {digest} {version}", "rules-refused", sentence, rest, version, at)
+
+
+def broken_rule(fault: str, version: str, at: datetime) -> Anomaly:
+    """Return the anomaly of a rule that failed while it was evaluated."""
+    return _anomaly(f"broken {fault} {version}", "rule-set-aside", fault, "", version, at)
+
+
+def _anomaly(what: str, code: str, sentence: str, detail: str, version: str, at: datetime) -> Anomaly:
+    reason = Reason(
+        code=code,
+        sentence=sentence,
+        detector=KIND,
+        type=AnomalyType.CONFIGURATION,
+        entity_kind="rules",
+        contribution=100.0,
+        facts={"detail": detail} if detail else {},
+    )
+    return Anomaly(
+        anomaly_id=configuration_anomaly_id(what),
+        kind=KIND,
+        type=AnomalyType.CONFIGURATION,
+        timestamp=at,
+        detected_at=at,
+        severity=Severity.HIGH,
+        score=100.0,
+        reasons=(reason,),
+        entity_kind="rules",
+        entity_id=ENTITY,
+        versions={"rules": version},
+    )
