@@ -121,7 +121,7 @@ RULES: tuple[Rule, ...] = (
         urgency="page",
         meaning="The rules file was changed and has a fault; the detectors go on with the rules they have.",
         advice="`txwatch rules check` shows each fault in its place. "
-        "Until it is mended, the detectors would not start again.",
+        "Once it is mended, it is taken within seconds.",
         page=HEALTH,
         panel="Rules",
         silent="OK",

@@ -56,9 +56,9 @@ def rules_file(audience: Audience) -> Panel:
     """Return whether the rules file is the one in use."""
     return number(
         "Rules",
-        "Whether the rules file on disk has changed since the detectors read it, and whether it is refused. "
-        "Healthy: twice no. Changed: the next start of the detectors takes it. Refused: "
-        "`txwatch rules check` shows each fault; until it is mended the detectors would not start again.",
+        "Whether an edited rules file is being read, and whether the one on disk is refused. Healthy: twice no. "
+        "Changed: it is in force within seconds. Refused: `txwatch rules check` shows each fault; until it is "
+        "mended, the version before it stays in force.",
         asked.newest_figure(audience, "rules", "pending"),
         asked.newest_figure(audience, "rules", "refused"),
         overrides=[
