@@ -56,9 +56,9 @@ def rules_file(audience: Audience) -> Panel:
     """Return whether the rules file is the one in use."""
     return number(
         "Rules",
-        "Whether an edited rules file is being read, and whether the one on disk is refused. Healthy: twice no. "
-        "Changed: it is in force within seconds. Refused: `txwatch rules check` shows each fault; until it is "
-        "mended, the version before it stays in force.",
+        "Whether an edited rules file is being read, and whether the one on disk is refused. Healthy: twice "
+        "no. Changed: it is in force within seconds. Refused: `txwatch rules check` shows each fault; until "
+        "it is mended, the version before it stays in force.",
         asked.newest_figure(audience, "rules", "pending"),
         asked.newest_figure(audience, "rules", "refused"),
         overrides=[
