@@ -2,22 +2,29 @@
 
 import random
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from alerts.administer import cli as administer
 from alerts.administer.opened import alert_settings
+from alerts.canarying import CanaryService, CanarySettings, Send
 from alerts.channels import Channel, ConsoleChannel, FileChannel
 from alerts.connections import needed_pseudonyms, senders
 from alerts.expiring import ExpiringService
 from alerts.links import URL, Links, key_of, links_of
 from alerts.linkserver import LedgerActs, LinkService
+from alerts.matching import Duration, seconds
 from alerts.notifier import RoutedNotifier
 from alerts.outbox import Outbox
 from alerts.policy import AlertSettings
 from alerts.service import NotifierService
+from txwatch.canary import KEY as CANARY_KEY
+from txwatch.canary import canaries_of
+from txwatch.errors import ConfigurationError, UsageError
 from txwatch.health import watched
 from txwatch.ledger import Ledger
 from txwatch.monitor import Address, host_and_port
@@ -67,6 +74,31 @@ def open_links(workplace: Workplace, at: str | None) -> list[Service]:
     ledger = Ledger.open(workplace.settings.ledger_url, workplace.clock)
     acts = LedgerActs(ledger, workplace.clock, settings, environment)
     return [LinkService(links, acts, ledger, workplace.clock, (host, port))]
+
+
+def open_canary(workplace: Workplace, send: Send, every: str, patience: str) -> CanaryService:
+    """Return the service that sends canaries and waits for their alerts."""
+    environment = current_environment()
+    canaries = canaries_of(environment)
+    if canaries is None:
+        raise ConfigurationError(f"{CANARY_KEY} is not set; `txwatch init` draws one for all processes")
+    if not alert_settings().canary:
+        raise ConfigurationError("nobody is told of canaries: name their channels under `alerts.canary`")
+    document = rules_document(rules_path(workplace.settings))
+    settings = CanarySettings(
+        every=_span("--every", every),
+        patience=_span("--patience", patience),
+        currency=section(document, "base_currency", str, "EUR"),
+        heartbeat=environment.get("TXWATCH_CANARY_HEARTBEAT", ""),
+    )
+    return CanaryService(send, canaries, workplace.ledger, workplace.clock, settings)
+
+
+def _span(option: str, text: str) -> timedelta:
+    try:
+        return timedelta(seconds=seconds(msgspec.convert(text, Duration)))
+    except msgspec.ValidationError:
+        raise UsageError(f"{option} {text} is not a duration such as 30s, 5m or 1h") from None
 
 
 def mount(app: typer.Typer) -> None:

@@ -14,14 +14,14 @@ from alerts.digest import daily_digest, held_digest
 from alerts.groups import Group, Verdict, due, group_id, joined, told_of, verdict
 from alerts.inhibiting import Inhibiting, sources_of, targets_of
 from alerts.notice import hiding_of, notice_of
-from alerts.policy import AlertSettings, decide
+from alerts.policy import CANARY, AlertSettings, canary_way, decide
 from alerts.routebook import RouteState, after_digest, counted, daily_due, digest_due, new_day, spend
 from alerts.routes import Route, Way, every_way, filled_in, labels_of, ways_of
 from alerts.silences import Silence, hiding
 from alerts.telling import Told, channels_of, decision, stored, stored_routes
 from txwatch.ledger import Step, StoredDecision
 from txwatch.masking import Pseudonym
-from txwatch.model import Anomaly, Severity
+from txwatch.model import Anomaly, Mode, Severity
 
 NOTICES = 200
 """So many groups at most are told in one step."""
@@ -42,7 +42,8 @@ class Decider:
     ) -> None:
         self._settings, self._pseudonym, self._dashboards = settings, pseudonym, dashboards
         self._tree = filled_in(settings.route or Route())
-        self._ways = {way.name: way for way in every_way(self._tree)}
+        self._canary = canary_way(settings)
+        self._ways = {way.name: way for way in (self._canary, *every_way(self._tree))}
         self._mutes, self._inhibiting = Mutes(settings.mute_timings), Inhibiting()
         self._groups: dict[Place, Group] = {}
         self._due: list[tuple[float, Place]] = []
@@ -70,7 +71,7 @@ class Decider:
         seen = set(known)
         for number, anomaly in entries:
             refusal = self._refusal(anomaly, silences, now)
-            ways = [] if refusal else ways_of(anomaly, self._tree)
+            ways = self._ways_of(anomaly) if refusal is None else []
             if not ways:
                 verdict_, reason = refusal or ("dropped", "it does not match the root of the routes")
                 decisions.append(decision(now, anomaly.anomaly_id, None, verdict_, reason))
@@ -107,6 +108,8 @@ class Decider:
         return told.step()
 
     def _refusal(self, anomaly: Anomaly, silences: tuple[Silence, ...], now: float) -> tuple[str, str] | None:
+        if anomaly.mode is Mode.CANARY and self._canary.channels:
+            return None
         allowed = decide(anomaly, self._settings)
         if not allowed.notify:
             return "below", allowed.reason
@@ -117,6 +120,9 @@ class Decider:
             return "silenced", by
         why = self._inhibiting.why(targets_of(anomaly, self._settings.inhibit))
         return ("inhibited", why) if why else None
+
+    def _ways_of(self, anomaly: Anomaly) -> list[Way]:
+        return [self._canary] if anomaly.mode is Mode.CANARY else ways_of(anomaly, self._tree)
 
     def _reason(self, way: Way, now: float) -> str:
         muted = self._mutes.active(way.mute, now)
@@ -163,6 +169,7 @@ class Decider:
         first_at = told.now if after.first_at is None else after.first_at
         after = msgspec.structs.replace(after, first_at=first_at)
         after = after if kind == "escalated" else told_of(after)
+        after = msgspec.structs.replace(after, open=after.open and way.name != CANARY)
         self._write(after, decided, told, kind)
         hide = hiding_of(None if way.raw_ids else self._pseudonym, raw_ids=way.raw_ids)
         notice = notice_of(

@@ -81,7 +81,7 @@ class RoutedNotifier:
 
     def health(self) -> Health:
         """Return how many groups are open, and what is in the outbox for each channel."""
-        return health_of(self.name, len(self._decider), self._channels, self._looked_at)
+        return health_of(self.name, len(self._decider), self._channels, self._outbox.sent, self._looked_at)
 
     def close(self) -> None:
         """Wait for what is being sent and record it."""

@@ -41,6 +41,8 @@ class Outbox:
     ) -> None:
         self._book, self._senders, self._channels, self._chance = book, senders, channels, chance
         self._links = links
+        self.sent = 0
+        """How many were sent by this process."""
         self._threads = ThreadPoolExecutor(SENDERS, thread_name_prefix="alerts")
         self._flying: dict[Future[Delivered | Failed], Outgoing] = {}
 
@@ -71,6 +73,7 @@ class Outbox:
         for future in done:
             each, result = self._flying.pop(future), future.result()
             if isinstance(result, Delivered):
+                self.sent += 1
                 changes = {"state": "sent", "sent_at": now, "reference": result.reference}
                 self._book.settle(each.number, {**changes, "answer": result.answer})
             else:

@@ -12,10 +12,10 @@ OLD_SECONDS = 600.0
 """A notification that waits so long is not being delivered."""
 
 
-def health_of(name: str, groups: int, channels: Mapping[str, Channel], now: float) -> Health:
-    """Return the notifier's health; `channels` as of `now`."""
+def health_of(name: str, groups: int, channels: Mapping[str, Channel], sent: int, now: float) -> Health:
+    """Return the notifier's health; `channels` as of `now`, `sent` as this process counts."""
     waiting = sum(each.waiting for each in channels.values())
-    sent, dead = sum(each.sent for each in channels.values()), sum(each.dead for each in channels.values())
+    dead = sum(each.dead for each in channels.values())
     troubles = [words for channel in sorted(channels) for words in _troubles(channel, channels[channel], now)]
     troubles += [f"the outbox is full with {waiting}"] if waiting > FULL else []
     counted = f"{groups} groups open, {sent} sent, {waiting} waiting, {dead} dead"

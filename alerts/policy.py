@@ -9,6 +9,9 @@ from alerts.inhibiting import Inhibition
 from alerts.routes import Route, Way, every_way, filled_in
 from txwatch.model import Anomaly, Mode, Severity
 
+CANARY = "canary"
+"""The route of canaries, which stands in no file."""
+
 
 class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One channel of `alerts.channels`: where messages go; tokens and passwords are settings."""
@@ -49,6 +52,8 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     channels: dict[str, ChannelSettings] = {}
     route: Route | None = None
     """Where notifications go; without it there are the console and the file alone."""
+    canary: tuple[str, ...] = ()
+    """Channels of canaries' alerts, which take no route."""
     mute_timings: dict[str, tuple[Times, ...]] = {}
     """Times in which routes that name them tell nothing."""
     inhibit: tuple[Inhibition, ...] = ()
@@ -56,8 +61,11 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def __post_init__(self) -> None:
         """Refuse a word that is no severity, names of nothing, two routes of one name."""
         Severity.parse(self.min_severity)
+        if self.canary and self.route is None:
+            raise ValueError("canaries are told beside a route; there is none")
         ways = [] if self.route is None else list(every_way(filled_in(self.route)))
         named = [name for way in ways for name in _channels(way)]
+        named += self.canary
         named += [channel.fallback for channel in self.channels.values() if channel.fallback]
         for name in named:
             if name not in self.channels:
@@ -67,8 +75,8 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 raise ValueError(f"mute timing {name!r} is not described under mute_timings")
         if len({each.name for each in self.inhibit}) != len(self.inhibit):
             raise ValueError("two inhibitions have the same name")
-        if len({way.name for way in ways}) != len(ways):
-            raise ValueError("two routes have the same name")
+        if len({CANARY, *(way.name for way in ways)}) != len(ways) + 1:
+            raise ValueError("two routes have the same name (canaries have a route of their own)")
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,9 +91,18 @@ def decide(anomaly: Anomaly, settings: AlertSettings) -> Decision:
     minimum = Severity.parse(settings.min_severity)
     if anomaly.mode is Mode.SHADOW:
         return Decision(notify=False, reason="found in shadow mode, which never alerts")
+    if anomaly.mode is Mode.CANARY:
+        return Decision(notify=False, reason="a canary, told on the channels of `alerts.canary` alone")
     if anomaly.severity < minimum:
         return Decision(notify=False, reason=f"severity {anomaly.severity.word} is below {minimum.word}")
     return Decision(notify=True, reason=f"severity {anomaly.severity.word} reaches {minimum.word}")
+
+
+def canary_way(settings: AlertSettings) -> Way:
+    """Return the way of canaries: each a group of its own, told at once and once."""
+    return Way(
+        name=CANARY, channels=settings.canary, group_by=("anomaly_id",), group_wait=0.0, resolve_after=0.0
+    )
 
 
 def _channels(way: Way) -> list[str]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import polars as pl
 import typer
 
@@ -13,7 +14,7 @@ from collector.deadletter import open_dead_letters
 from collector.entities.service import EntityService
 from collector.files import FileSource, find_files
 from collector.kafka.address import is_kafka
-from collector.kafka.opening import open_kafka
+from collector.kafka.opening import open_kafka, open_sending
 from collector.metrics.service import MetricsService, MetricsSettings
 from collector.offline import read_inputs
 from collector.pace import PacedSource
@@ -26,6 +27,7 @@ from collector.simulator.simulation import LABELS, Simulation
 from collector.simulator.source import SimulatorSource, source_name
 from collector.source import SharedSource, Source
 from collector.websocket.opening import is_websocket, open_websocket
+from txwatch.canary import canaries_of
 from txwatch.clock import SystemClock
 from txwatch.errors import UsageError
 from txwatch.health import watched
@@ -194,13 +196,22 @@ def open_derived(workplace: Workplace, *, live: bool) -> list[Service]:
     history at full speed has so few transactions a window that its windows would be more than they are.
     """
     store, rates = workplace.store, _rates(workplace.settings)
+    canaries = canaries_of(current_environment())
     services: list[Service] = []
     if live:
-        metrics = MetricsSettings(rates=rates)
+        metrics = MetricsSettings(rates=rates, canaries=canaries)
         services.append(MetricsService(store, workplace.ledger, workplace.clock, metrics))
     if isinstance(store, EntityStore):
-        services.append(EntityService(store, workplace.ledger, rates=rates))
+        services.append(EntityService(store, workplace.ledger, rates=rates, canaries=canaries))
     return services
+
+
+def open_message_sender(to: str) -> Callable[[str, Mapping[str, object]], None]:
+    """Return what sends one message, by its key and fields, to a Kafka topic (`kafka://HOST:PORT/TOPIC`)."""
+    if not is_kafka(to):
+        raise UsageError(f"{to} is not of the form kafka://HOST:PORT/TOPIC")
+    send = open_sending(to, current_environment())
+    return lambda key, fields: send([(key.encode(), msgspec.json.encode(fields))])
 
 
 def open_housekeeping(workplace: Workplace) -> list[Service]:

@@ -9,7 +9,9 @@ from detectors.rules.book import RuleBook, drafted_rules, version_of
 from detectors.rules.lists import read_files
 from detectors.series.traffic import TrafficSettings
 from detectors.settings import DetectionSettings, Severities
+from txwatch.canary import canaries_of
 from txwatch.rulesfile import RulesDocument, parse
+from txwatch.settings import current_environment
 from txwatch.shipped import refusal, rules_document, section
 
 
@@ -63,6 +65,7 @@ def compiled(document: RulesDocument, *, window_seconds: int | None = None) -> C
         version=version_of(drafted),
         content=document.source.encode(),
         beside=document.beside,
+        canaries=canaries_of(current_environment()),
     )
 
 

@@ -18,6 +18,7 @@ from detectors.rules.book import RuleBook
 from detectors.series.traffic import TrafficSettings, TrafficWatch
 from detectors.settings import DetectionSettings
 from detectors.snapshot import PackedArray, pack, unpack
+from txwatch.canary import Canaries, anomalies_of
 from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly
 from txwatch.ports import SeriesPoint
@@ -45,6 +46,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     content: bytes = b""
     beside: dict[str, bytes] = {}
+    canaries: Canaries | None = None
 
 
 class Detection:
@@ -100,11 +102,22 @@ class Detection:
 
     def step(self, rows: pl.DataFrame, now: Callable[[], datetime]) -> Findings:
         """Score feed rows (columns FEED) and return what was found; `now` stamps the anomalies."""
+        rows, canaries = self._parted(rows)
+        if rows.is_empty() and not canaries.is_empty():
+            return Findings(anomalies=anomalies_of(canaries, now()), points=[])
         scored = self._engine.step(rows)
         at = now()
         points, series_anomalies = self._traffic.step(rows[scored.fresh], at)
         anomalies = self._engine.anomalies(rows, scored, at)
-        return Findings(anomalies=[*anomalies, *series_anomalies], points=points)
+        found = [*anomalies, *series_anomalies, *anomalies_of(canaries, at)]
+        return Findings(anomalies=found, points=points)
+
+    def _parted(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the rows that are to be scored, and the canaries among them."""
+        canaries = self._configuration.canaries
+        if canaries is None or not (among := canaries.among(rows)).any():
+            return rows, rows.clear()
+        return rows.filter(~among), rows.filter(among)
 
     def dump(self) -> bytes:
         """Return everything that is remembered."""

@@ -158,6 +158,29 @@ def run(
 
 
 @app.command()
+def canary(
+    to: Annotated[str, typer.Option(help="kafka://HOST:PORT/TOPIC that collectors read.")],
+    every: Annotated[str, typer.Option(help="How often.")] = "5m",
+    patience: Annotated[str, typer.Option(help="How long an alert may take.")] = "60s",
+    metrics: Address = None,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Send one, wait for its alert, then end.")] = False,
+) -> None:
+    """Send a marked transaction the whole way, again and again, and measure how long its alert takes.
+
+    No business figure counts it.  Exit code 1 if, with --once, the alert did not come.
+
+    Example: txwatch canary --to kafka://localhost:9094/transactions --every 5m
+    """
+    with open_workplace(current_settings(), writer=False, role="notifier") as workplace:
+        service = alerts.cli.open_canary(workplace, collector.cli.open_message_sender(to), every, patience)
+        with watched([service], workplace, metrics, once=once) as beat:
+            work([service], workplace.clock, once=once, follows=True, observe=beat)
+    if once and service.health().state != "ok":
+        raise typer.Exit(1)
+
+
+@app.command()
 def score(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, globs, or - .")],
     output: Annotated[Path, typer.Option(help=".jsonl (everything) or .parquet (scores).")],

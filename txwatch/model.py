@@ -57,10 +57,11 @@ class AnomalyType(StrEnum):
 
 
 class Mode(StrEnum):
-    """live: may alert.  shadow: scored and stored, never alerted."""
+    """live: may alert.  shadow: scored and stored, never alerted.  canary: sent by ourselves."""
 
     LIVE = "live"
     SHADOW = "shadow"
+    CANARY = "canary"
 
 
 class Verdict(StrEnum):

@@ -8,6 +8,7 @@ import polars as pl
 
 from collector.entities.hours import MerchantHours
 from collector.patience import Patience
+from txwatch.canary import Canaries, without
 from txwatch.errors import StoreError
 from txwatch.model import Anomaly, Cursor, Partition
 from txwatch.ports import EntityStore, Health, Progress
@@ -57,11 +58,13 @@ class EntityService:
         ledger: EntityLedger,
         *,
         rates: Mapping[str, float] | None = None,
+        canaries: Canaries | None = None,
         flush_seconds: float = FLUSH_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Go on behind the committed cursors; `monotonic` gives seconds, for what is due."""
         self._store, self._ledger, self._monotonic = store, ledger, monotonic
+        self._canaries = canaries
         self._hours = MerchantHours(store.merchant_hours, rates or {})
         self._flush_seconds = flush_seconds
         self._cursors = ledger.cursors(CONSUMER)
@@ -107,8 +110,9 @@ class EntityService:
         rows = self._store.feed(self._cursors, BATCH)
         if rows.is_empty():
             return 0
-        self._store.put_by_user(rows)
-        self._hours.add(rows)
+        counted = without(rows, self._canaries)
+        self._store.put_by_user(counted)
+        self._hours.add(counted)
         last = rows.group_by("source", "partition").agg(pl.col("arrival", "sequence").last())
         self._cursors.update({Partition(s, p): Cursor(a, n) for s, p, a, n in last.iter_rows()})
         self._transactions += rows.height

@@ -13,6 +13,7 @@ from collector.metrics.cells import Cells, Figures, runs
 from collector.metrics.chosen import ChoiceSettings, Chosen
 from collector.metrics.keys import EPOCH, WINDOW_BITS, Keys
 from collector.patience import Patience
+from txwatch.canary import Canaries, without
 from txwatch.errors import StoreError
 from txwatch.model import Anomaly, Cursor, Partition
 from txwatch.ports import Clock, Health, Progress, TrafficPoint, TrafficQuery
@@ -75,6 +76,8 @@ class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
     rates: dict[str, float] = {}
     """Values of currencies in the base currency, itself included; empty takes amounts as they are."""
     choice: ChoiceSettings = ChoiceSettings()
+    canaries: Canaries | None = None
+    """What is not counted."""
 
 
 class MetricsService:
@@ -155,15 +158,21 @@ class MetricsService:
         rows = self._store.feed(self._cursors, self._settings.batch)
         if rows.is_empty():
             return 0
+        last = _last(rows)
+        taken = rows.height
+        rows = without(rows, self._settings.canaries)
+        if rows.is_empty():
+            self._cursors.update(last)
+            return taken
         pairs = self._keys.pairs(rows)
         self._load(np.unique(pairs.keys >> WINDOW_BITS).tolist())
         figures = Figures(rows, self._settings.rates)
         self._cells.add(pairs, figures)
-        self._cursors.update(_last(rows))
+        self._cursors.update(last)
         self._keys.merchants.review()
         self._figures["transactions_total"] += rows.height
         self._lags.append((figures.lag, self._clock.now().timestamp() - _event_seconds(rows)))
-        return rows.height
+        return taken
 
     def _load(self, windows: Sequence[int]) -> None:
         """Read windows that are counted for the first time since the start, or again after a long time."""

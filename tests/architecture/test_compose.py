@@ -73,7 +73,7 @@ def test_secrets_reach_the_services_from_the_env_file(loaded):
 
     environments = {name: each["environment"] for name, each in project["services"].items()}
     assert environments["influxdb"]["DOCKER_INFLUXDB_INIT_ADMIN_TOKEN"] == values["INFLUXDB_ADMIN_TOKEN"]
-    for name in OURS:
+    for name in OURS.keys() & environments.keys():
         assert values["INFLUXDB_ADMIN_TOKEN"] not in environments[name].values()
 
 

@@ -32,12 +32,14 @@ DRAWN: dict[str, Callable[[], str]] = {
     "KAFKA_CLUSTER_ID": cluster_id,
     "TXWATCH_PSEUDONYM_KEY": key,
     "TXWATCH_LINKS_KEY": key,
+    "TXWATCH_CANARY_KEY": key,
     GRAFANA_PASSWORD: key,
     "GRAFANA_SECRET_KEY": key,
 }
 """Variable -> how a new value is made."""
 
 ASKED = {
+    "TXWATCH_CANARY_HEARTBEAT": "",
     "TXWATCH_LINKS_URL": "",
     "TXWATCH_SLACK_TOKEN": "",
     "TXWATCH_SLACK_WEBHOOK_URL": "",

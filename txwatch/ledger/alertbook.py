@@ -72,6 +72,15 @@ class AlertBook:
                 found.update(connection.scalars(sql.select(alert_decisions.c.anomaly_id).where(here)))
         return found
 
+    def told_at(self, anomaly_id: str) -> float | None:
+        """Return when a channel took the first message about an anomaly's groups; None before that."""
+        d, n = alert_decisions, notifications
+        groups = sql.select(d.c.group_id).where(d.c.anomaly_id == anomaly_id, d.c.group_id.is_not(None))
+        first = sql.select(sql.func.min(n.c.sent_at)).where(n.c.group_id.in_(groups), n.c.state == "sent")
+        with self._reading() as connection:
+            found = connection.scalar(first)
+        return None if found is None else float(found)
+
     def decisions(self, subject: str) -> list[StoredDecision]:
         """Return what was decided about an anomaly or a group, in order."""
         table = alert_decisions

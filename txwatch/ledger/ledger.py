@@ -87,6 +87,11 @@ class Ledger:
         with self._reading() as connection:
             return queue.beyond(connection, after, limit)
 
+    def newest_discovery(self) -> int:
+        """Return the number of the queue's newest entry, 0 before the first."""
+        with self._reading() as connection:
+            return queue.newest(connection)
+
     def queue_position(self, name: str) -> int:
         """Return the number that a reader of the queue has handled last."""
         with self._reading() as connection:

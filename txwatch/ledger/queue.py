@@ -38,6 +38,11 @@ def beyond(connection: Connection, after: int, limit: int) -> list[Discovery]:
     return [Discovery(**row) for row in connection.execute(query.limit(limit)).mappings()]
 
 
+def newest(connection: Connection) -> int:
+    """Return the number of the newest entry, 0 before the first."""
+    return int(connection.scalar(sql.select(sql.func.max(discoveries.c.number))) or 0)
+
+
 def offset(connection: Connection, name: str) -> int:
     """Return the number that a reader has handled last; 0 before its first."""
     found = connection.scalar(sql.select(offsets.c.number).where(offsets.c.name == name))

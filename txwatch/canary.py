@@ -1,0 +1,127 @@
+"""The canary: a marked transaction that goes the whole way, so that silence can be told from breakage.
+
+It is one of a merchant that does not exist, with an id that only the holder of the key can make.  It is
+collected and stored as any other; detection makes an anomaly of it when it has scored the batch in which it
+came, and shows it to no detector; traffic, merchants' and users' figures leave it out; its anomaly has a mode
+of its own, which no figure counts.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from txwatch.errors import ConfigurationError
+from txwatch.model import (
+    Anomaly,
+    AnomalyType,
+    Mode,
+    Reason,
+    Severity,
+    Status,
+    transaction_anomaly_id,
+)
+
+KEY = "TXWATCH_CANARY_KEY"
+MERCHANT = "txwatch-canary"
+AMOUNT = 1.0
+_PREFIX = "canary-"
+_KEY_BYTES = 32
+_DIGITS = 32
+
+
+class Canaries:
+    """Makes canaries of one key, and knows them again."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def transaction(self, at: datetime, currency: str) -> dict[str, Any]:
+        """Return the fields of a canary that is sent at a time."""
+        return {
+            "transaction_id": self._id(str(int(at.timestamp() * 1000))),
+            "timestamp": at.astimezone(UTC).isoformat(timespec="milliseconds"),
+            "user_id": MERCHANT,
+            "merchant_id": MERCHANT,
+            "amount": AMOUNT,
+            "currency": currency,
+        }
+
+    def is_one(self, transaction_id: str) -> bool:
+        """Tell whether an id was made with the key."""
+        number = transaction_id.removeprefix(_PREFIX).partition("-")[0]
+        return hmac.compare_digest(self._id(number).encode(), transaction_id.encode())
+
+    def among(self, rows: pl.DataFrame) -> pl.Series:
+        """Return for each row (columns transaction_id, merchant_id) whether it is a canary."""
+        marked = rows["merchant_id"] == MERCHANT
+        if not marked.any():
+            return marked
+        pairs = zip(marked.to_list(), rows["transaction_id"].to_list(), strict=True)
+        return pl.Series([meant and self.is_one(name) for meant, name in pairs], dtype=pl.Boolean)
+
+    def _id(self, number: str) -> str:
+        digest = hmac.new(self._key, f"canary {number}".encode(), hashlib.sha256).hexdigest()
+        return f"{_PREFIX}{number}-{digest[:_DIGITS]}"
+
+
+def canaries_of(environment: Mapping[str, str]) -> Canaries | None:
+    """Return the canaries of this installation, None where there are none.
+
+    Raises ConfigurationError for a key that is too short or not hexadecimal.
+    """
+    text = environment.get(KEY, "")
+    if not text:
+        return None
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) < _KEY_BYTES:
+        raise ConfigurationError(f"{KEY} is not 64 hexadecimal digits; `txwatch init` draws one")
+    return Canaries(key)
+
+
+def without(rows: pl.DataFrame, canaries: Canaries | None) -> pl.DataFrame:
+    """Return rows without the canaries among them."""
+    if canaries is None or rows.is_empty():
+        return rows
+    among = canaries.among(rows)
+    return rows.filter(~among) if among.any() else rows
+
+
+def anomalies_of(rows: pl.DataFrame, detected_at: datetime) -> list[Anomaly]:
+    """Return the anomaly of each canary (columns FEED)."""
+    return [_anomaly(row, detected_at) for row in rows.iter_rows(named=True)]
+
+
+def _anomaly(row: Mapping[str, Any], detected_at: datetime) -> Anomaly:
+    reason = Reason(
+        code="canary",
+        sentence=f"canary of {row['timestamp']:%H:%M:%S} UTC: sent to see that alerts arrive",
+        detector="canary",
+        type=AnomalyType.PATTERN,
+        entity_kind="merchant",
+    )
+    position = {name: row[name] for name in ("source", "partition", "sequence")}
+    copied = {name: row[name] for name in ("transaction_id", "user_id", "merchant_id", "amount", "currency")}
+    return Anomaly(
+        anomaly_id=transaction_anomaly_id(row["source"], row["partition"], row["sequence"]),
+        kind="transaction",
+        type=AnomalyType.PATTERN,
+        timestamp=row["timestamp"],
+        detected_at=detected_at,
+        arrived_at=datetime.fromtimestamp(row["arrival"] / 1e9, UTC),
+        severity=Severity.HIGH,
+        score=100.0,
+        reasons=(reason,),
+        entity_kind="merchant",
+        entity_id=row["merchant_id"],
+        mode=Mode.CANARY,
+        status=Status(row["status"]),
+        **position,
+        **copied,
+    )
