@@ -59,7 +59,7 @@ class CanaryService:
         self._flying: _Flying | None = None
         self._figures = dict.fromkeys(("sent_total", "arrived_total", "missing_total"), 0.0)
         self._seconds: float | None = None
-        self._trouble = ""
+        self._missing = self._trouble = ""
 
     def step(self) -> Progress:
         """Send, look, or wait."""
@@ -81,9 +81,9 @@ class CanaryService:
         last = "no alert yet" if self._seconds is None else f"the last alert took {self._seconds:.2f} s"
         return Health(
             name=self.name,
-            state="degraded" if self._trouble else "ok",
-            sentence="; ".join(filter(None, [last, self._trouble])),
-            figures={**self._figures, **took, "silent_seconds": ago, "missing": float(bool(self._trouble))},
+            state="degraded" if self._missing or self._trouble else "ok",
+            sentence="; ".join(filter(None, [last, self._missing, self._trouble])),
+            figures={**self._figures, **took, "silent_seconds": ago, "missing": float(bool(self._missing))},
         )
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class CanaryService:
             self._missed(flying, now)
 
     def _arrived(self, flying: "_Flying", told_at: float, now: datetime) -> None:
-        self._seconds, self._trouble = told_at - flying.sent_at.timestamp(), ""
+        self._seconds, self._missing = told_at - flying.sent_at.timestamp(), ""
         self._figures["arrived_total"] += 1
         self._arrived_at = now
         self._next(flying)
@@ -122,7 +122,7 @@ class CanaryService:
     def _missed(self, flying: "_Flying", now: datetime) -> None:
         where = "found, but not told" if flying.anomaly_id else "not found"
         waited = (now - flying.sent_at).total_seconds()
-        self._trouble = f"the canary of {flying.sent_at:%H:%M:%S} UTC was {where} within {waited:.0f} s"
+        self._missing = f"the canary of {flying.sent_at:%H:%M:%S} UTC was {where} within {waited:.0f} s"
         self._figures["missing_total"] += 1
         self._next(flying)
 

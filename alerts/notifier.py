@@ -1,5 +1,6 @@
 """The notifier: queue of discoveries -> groups -> outbox -> channels."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
@@ -7,7 +8,7 @@ import msgspec
 from alerts.deciding import Decider
 from alerts.groups import Group
 from alerts.outbox import Outbox
-from alerts.outhealth import DEAD_SECONDS, health_of
+from alerts.outhealth import DEAD_SECONDS, decided, health_of
 from alerts.policy import AlertSettings
 from alerts.routebook import RouteState
 from alerts.sending import Sender
@@ -56,6 +57,7 @@ class RoutedNotifier:
         self._decider = Decider(settings, pseudonym, dashboards)
         self._looked_at = float("-inf")
         self._channels: dict[str, Channel] = {}
+        self._decided: Counter[str] = Counter()
 
     def adopt(self, settings: AlertSettings, senders: Mapping[str, Sender]) -> None:
         """Follow another policy from the next step on, with a sender for each of its channels.
@@ -81,7 +83,8 @@ class RoutedNotifier:
 
     def health(self) -> Health:
         """Return how many groups are open, and what is in the outbox for each channel."""
-        return health_of(self.name, len(self._decider), self._channels, self._outbox.sent, self._looked_at)
+        told = health_of(self.name, len(self._decider), self._channels, self._outbox.sent, self._looked_at)
+        return msgspec.structs.replace(told, labelled=told.labelled + decided(self._decided))
 
     def close(self) -> None:
         """Wait for what is being sent and record it."""
@@ -109,6 +112,7 @@ class RoutedNotifier:
     def _commit(self, step: Step) -> None:
         epoch, self._epoch = self._epoch, -1
         self._epoch = self._book.commit(CONSUMER, epoch, step)
+        self._decided.update(decision.verdict for decision in step.decisions)
 
     def _read_again(self) -> None:
         _begin(self._ledger)

@@ -30,6 +30,14 @@ def health_of(name: str, groups: int, channels: Mapping[str, Channel], sent: int
     )
 
 
+def decided(counts: Mapping[str, int]) -> tuple[Figure, ...]:
+    """Return how often each verdict was given since the start."""
+    return tuple(
+        Figure(name="decisions_total", value=float(count), labels={"verdict": verdict})
+        for verdict, count in sorted(counts.items())
+    )
+
+
 def _troubles(channel: str, each: Channel, now: float) -> list[str]:
     late = each.oldest is not None and now - each.oldest > OLD_SECONDS
     return [

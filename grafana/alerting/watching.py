@@ -184,6 +184,21 @@ RULES: tuple[Rule, ...] = (
         panel="Notifications",
     ),
     Rule(
+        uid="txwatch-canary-missing",
+        title="The canary did not arrive",
+        query=asked.highest(OPERATIONS, "canary", "missing"),
+        back=5 * MINUTE,
+        condition="$A > 0",
+        lasting="0s",
+        urgency="page",
+        meaning="A marked transaction was sent the whole way, and no channel took its alert in time.",
+        advice="Look at the services from the first to the last: collector, detectors, notifications. "
+        "Until it arrives again, look at the page Now: alerts may not reach anybody.",
+        page=HEALTH,
+        panel="Since the last canary",
+        silent="OK",
+    ),
+    Rule(
         uid="txwatch-store-unwritable",
         title="The store refuses",
         query=asked.growth(OPERATIONS, "collector", "store_retries_total"),

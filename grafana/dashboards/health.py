@@ -2,7 +2,7 @@
 
 from grafana.audience import Audience
 from grafana.dashboards.links import HEALTH
-from grafana.dashboards.parts import kafka_lag, notifications, rules_file, runs, store_size
+from grafana.dashboards.parts import canary, kafka_lag, notifications, rules_file, runs, store_size
 from grafana.dashboards.shared import changes
 from grafana.panels.look import ACT, WATCH, Column, override
 from grafana.panels.page import Page, Row
@@ -30,6 +30,7 @@ def health(audience: Audience) -> Page:
             Row(title="Store", panels=_store(audience)),
             Row(title="Detectors", panels=_detectors(audience)),
             Row(title="Notifications", panels=notifications(audience)),
+            Row(title="Canary", panels=canary(audience)),
         ),
     )
 

@@ -98,4 +98,73 @@ def notifications(audience: Audience) -> tuple[Panel, ...]:
         name="sent a minute",
         interval="1m",
     )
-    return outbox, sent
+    return outbox, sent, _groups(audience), _decisions(audience), *_channels(audience)
+
+
+def canary(audience: Audience) -> tuple[Panel, ...]:
+    """Return how long alerts take from end to end, where canaries are sent."""
+    took = course(
+        "Time to alert",
+        "From sending a canary to the channel's answer. Healthy: a few seconds. Empty: nobody sends canaries "
+        "(`txwatch canary`), or none arrives.",
+        asked.figure(audience, "canary", "time_to_alert_seconds"),
+        name="seconds",
+        unit="s",
+        steps=((10, WATCH), (60, ACT)),
+        interval="1m",
+    )
+    silent = course(
+        "Since the last canary",
+        "Healthy: a saw that falls to nothing whenever one arrives. A slope that goes on: somewhere between "
+        "source and channel alerts are stuck; look at the services above, from the first to the last.",
+        asked.figure(audience, "canary", "silent_seconds"),
+        name="silent for",
+        unit="s",
+        steps=((900, WATCH), (1800, ACT)),
+        interval="1m",
+    )
+    return took, silent
+
+
+def _groups(audience: Audience) -> Panel:
+    return course(
+        "Groups of alerts",
+        "How many are open. Healthy: it falls when nothing new comes. It only climbs: `resolve_after` is "
+        "long, or groups are too fine; `txwatch alerts list` shows them.",
+        asked.figure(audience, "notifications", "groups"),
+        name="open",
+        interval="1m",
+    )
+
+
+def _decisions(audience: Audience) -> Panel:
+    return course(
+        "Decisions and why",
+        "A minute, by verdict: grouped, below, silenced, inhibited, held for an interval or a digest, each "
+        "kind of message. `txwatch alerts why ID` tells of each anomaly and group. Healthy: far more grouped "
+        "than told. Much silenced: is a silence forgotten?",
+        asked.decisions(audience),
+        stack=True,
+        interval="1m",
+    )
+
+
+def _channels(audience: Audience) -> tuple[Panel, Panel]:
+    oldest = course(
+        "Oldest unsent, by channel",
+        "How long the oldest notification of each channel waited. Healthy: seconds. It grows: the channel "
+        "is away or refuses for now; it falls when the channel is back or its fallback takes over.",
+        asked.channels(audience, "channel_oldest_seconds"),
+        unit="s",
+        steps=((60, WATCH), (600, ACT)),
+        interval="1m",
+    )
+    dead = course(
+        "Given up within an hour, by channel",
+        "Notifications that a channel refused for good. Healthy: none. `txwatch alerts outbox --state dead` "
+        "says what it answered; when that is mended, `txwatch alerts retry KEY` sends one again.",
+        asked.channels(audience, "channel_dead_last_hour"),
+        steps=((1, ACT),),
+        interval="1m",
+    )
+    return oldest, dead

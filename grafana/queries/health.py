@@ -83,6 +83,21 @@ def store_size(audience: Audience) -> Query:
     return _by_label(audience, "store", "size_bytes", ("part",))
 
 
+def channels(audience: Audience, name: str) -> Query:
+    """What the notifier says of each of its channels, the most in each interval."""
+    return _by_label(audience, "notifications", name, ("channel",))
+
+
+def decisions(audience: Audience) -> Query:
+    """How often a minute the notifier decided what, by verdict."""
+    text = (
+        'SELECT non_negative_derivative(max("decisions_total"), 60s) AS "decisions_total"'
+        ' FROM "metrics"."autogen"."health" WHERE component = \'notifications\' AND $timeFilter'
+        ' GROUP BY time($__interval), "verdict" fill(none)'
+    )
+    return msgspec.structs.replace(_influxql(audience, text, "decisions_total"), alias="$tag_verdict")
+
+
 def newest_figure(audience: Audience, component: str, name: str) -> Query:
     """What a figure was last."""
     text = f'SELECT last("{name}") AS "{name}" FROM "metrics"."autogen"."health" WHERE component = \'{component}\' AND $timeFilter'

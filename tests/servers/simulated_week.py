@@ -114,6 +114,7 @@ def _services(
         detector,
         ContextService(store, ledger),
         Telling(),
+        Singing(),
         StoreSizeService(store, clock),
         AuditService(store, ledger),
     ]
@@ -151,10 +152,29 @@ class Telling:
     def health(self) -> Health:
         """Return it in the notifier's figures."""
         figures = {"groups": 1.0, "waiting": 0.0, "dead": 0.0, "sent_total": float(self._turns)}
-        return Health(name=self.name, state="ok", sentence="1 group open", figures=figures)
+        channel = {"channel_oldest_seconds": 3.0, "channel_dead_last_hour": 0.0}
+        labelled = [
+            Figure(name=name, value=each, labels={"channel": "ops"}) for name, each in channel.items()
+        ]
+        told = {"verdict": "grouped"}
+        labelled.append(Figure(name="decisions_total", value=float(self._turns), labels=told))
+        return Health(
+            name=self.name, state="ok", sentence="1 group open", figures=figures, labelled=tuple(labelled)
+        )
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+class Singing(Telling):
+    """Says of itself what the service of canaries does."""
+
+    name = "canary"
+
+    def health(self) -> Health:
+        """Return it in that service's figures."""
+        figures = {"time_to_alert_seconds": 2.0, "silent_seconds": 30.0, "missing": 0.0}
+        return Health(name=self.name, state="ok", sentence="the last alert took 2 s", figures=figures)
 
 
 class WithFaults:
