@@ -3,9 +3,9 @@
     python3 tests/run.py [--servers] [pytest arguments]
 
 Makes `.venv`, installs the pinned packages when they changed, and runs pytest.  With `--servers`, and in CI,
-it first brings Chromium, Kafka and InfluxDB (see tests/servers/provide.py), and a test whose server is
-missing then fails instead of being skipped.  Needs Python 3.11 or newer and nothing else; the exit code is
-pytest's.
+it first brings Chromium, PostgreSQL, Kafka and InfluxDB (see tests/servers/provide.py), and a test whose
+server is missing then fails instead of being skipped.  Needs Python 3.11 or newer and nothing else; the exit
+code is pytest's.
 """
 
 import argparse
@@ -43,7 +43,8 @@ def main() -> int:
     install()
     environment = dict(os.environ)
     if options.servers:
-        bring_chromium()
+        bring_from_debian("chromium", is_there=shutil.which("chromium") is not None)
+        bring_from_debian("postgresql", is_there=bool(list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))))
         subprocess.run([PYTHON, ROOT / "tests" / "servers" / "provide.py"], check=False)
         environment["TXWATCH_REQUIRE_SERVERS"] = "1"
     command = [PYTHON, "-m", "pytest", *SPREAD, *pytest_arguments]
@@ -69,15 +70,15 @@ def fingerprint() -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def bring_chromium() -> None:
-    """Install Chromium for the browser tests where that needs no question; say so where it does."""
-    if shutil.which("chromium"):
+def bring_from_debian(package: str, *, is_there: bool) -> None:
+    """Install a package that tests need where that needs no question; say so where it does."""
+    if is_there:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print("Chromium is missing: install it for the browser tests", file=sys.stderr)
+        print(f"{package} is missing: install it for the tests that need it", file=sys.stderr)
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
+    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", package]):
         subprocess.run(["apt-get", "--quiet", "--quiet", *arguments], env=environment, check=False)
 
 

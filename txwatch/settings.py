@@ -25,7 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store: str = ""
     """Store address; empty is the embedded file `<home>/store.db`."""
     ledger: str = ""
-    """Ledger address; empty is the embedded file `<home>/ledger.db`."""
+    """Ledger address, such as postgresql://USER:PASSWORD@HOST/DATABASE; empty is `<home>/ledger.db`."""
     source: str = ""
     """What `run` and `collect` read when no source is given on the command line."""
     rules: str = "rules.yaml"

@@ -53,7 +53,7 @@ def open_workplace(
     _make_home(settings.home_path)
     store = open_store(settings.store_url, clock, writer=writer, secrets=current_environment(), role=role)
     try:
-        ledger = Ledger.open(settings.ledger_url, clock)
+        ledger = Ledger.open(settings.ledger_url, clock, home=settings.home_path)
         try:
             yield Workplace(settings=settings, clock=clock, store=store, ledger=ledger)
         finally:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import sqlalchemy as sql
 
 from txwatch.errors import ConfigurationError, SnapshotError, StoreBusyError, StoreError
 from txwatch.ledger import Ledger, database
@@ -39,20 +38,35 @@ def open_ledger(folder: Path) -> Ledger:
     return Ledger.open(f"sqlite:///{folder / 'ledger.db'}", ManualClock(NOON))
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def again(request, tmp_path):
+    """Open the ledger of this test, on either database, as often as is asked for."""
+    address = f"sqlite:///{tmp_path / 'ledger.db'}"
+    if request.param == "postgres":
+        address = request.getfixturevalue("postgres").new_database()
+    opened = []
+
+    def again():
+        opened.append(Ledger.open(address, ManualClock(NOON), home=tmp_path))
+        return opened[-1]
+
+    yield again
+    for each in opened:
+        each.close()
+
+
 @pytest.fixture
-def ledger(tmp_path):
-    opened = open_ledger(tmp_path)
-    yield opened
-    opened.close()
+def ledger(again):
+    return again()
 
 
-def test_positions_are_kept_by_source_and_partition(ledger, tmp_path):
+def test_positions_are_kept_by_source_and_partition(ledger, again):
     """They survive the process and move forward."""
     ledger.commit_positions({A: 5, B: 7})
     ledger.commit_positions({A: 9, Partition("other", 0): 1})
     ledger.close()
 
-    assert open_ledger(tmp_path).positions("topic") == {A: 9, B: 7}
+    assert again().positions("topic") == {A: 9, B: 7}
 
 
 def test_a_step_moves_cursors_and_queues_anomalies_together(ledger):
@@ -166,16 +180,14 @@ def test_what_a_crash_left_half_written_is_swept_and_nothing_of_others(ledger, t
     assert not there & set(left)
 
 
-def test_the_audit_is_a_chain(ledger, tmp_path):
+def test_the_audit_is_a_chain(ledger):
     """A record that was changed afterwards is found."""
     for n in range(3):
         ledger.record("admin", "reveal", {"n": n})
     assert ledger.verify() is None
 
-    engine = sql.create_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
-    with engine.begin() as connection:
+    with ledger._writing() as connection:
         connection.exec_driver_sql("UPDATE audit SET facts = '{\"n\": 9}' WHERE number = 2")
-    engine.dispose()
 
     assert ledger.verify() == 2
 
@@ -251,9 +263,10 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
         open_ledger(tmp_path / "nowhere")
 
 
-def test_reading_waits_for_nobody(ledger, tmp_path, monkeypatch):
+def test_reading_waits_for_nobody(tmp_path, monkeypatch):
     """A long write of another process holds up writes alone, and those may be tried again."""
     monkeypatch.setattr(database, "BUSY_MILLISECONDS", 50)
+    ledger = open_ledger(tmp_path)
     ledger.commit_positions({A: 5})
     other = open_ledger(tmp_path)
     writer = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
@@ -269,10 +282,12 @@ def test_reading_waits_for_nobody(ledger, tmp_path, monkeypatch):
     assert ledger.positions("topic") == {A: 7}
     writer.close()
     other.close()
+    ledger.close()
 
 
-def test_a_full_disk_records_nothing_of_a_step(ledger):
+def test_a_full_disk_records_nothing_of_a_step(tmp_path):
     """SQLite's own limit stands for the disk: neither cursors nor discoveries are there."""
+    ledger = open_ledger(tmp_path)
     ledger.commit_step("detectors", {A: Cursor(1, 1)}, [anomaly(1)])
     with ledger._writing() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
@@ -283,6 +298,7 @@ def test_a_full_disk_records_nothing_of_a_step(ledger):
 
     assert ledger.cursors("detectors") == {A: Cursor(1, 1)}
     assert [entry.anomaly_id for entry in ledger.discovered(0, 1000)] == ["a1"]
+    ledger.close()
 
 
 def test_a_file_that_is_no_ledger_is_one_sentence(tmp_path):

@@ -1,4 +1,4 @@
-"""The fixtures `kafka` and `influxdb`: real servers on loopback, one of each per worker and test run.
+"""The fixtures `kafka`, `influxdb` and `postgres`: real servers on loopback, one of each per worker and run.
 
 A test that asks for one is skipped, with the reason, where it cannot be had, and fails instead where
 TXWATCH_REQUIRE_SERVERS or CI is set.  Tests may kill, pause and restart a server but leave it running.
@@ -17,6 +17,7 @@ from influxdb_server import InfluxdbServer, start_influxdb
 from kafka_server import IMAGE as KAFKA_IMAGE
 from kafka_server import KafkaServer, start_kafka
 from launchers import engine_with
+from postgres_server import PostgresServer, start_postgres
 from registry_builds import INFLUXDB_FOLDER, KAFKA_FOLDER
 from running_server import RunningServer
 
@@ -35,6 +36,12 @@ def influxdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxdbServe
     """A real InfluxDB: `influxdb.url`, `.token` (the operator's), `.org`, and `.new_org()`."""
     _build_only_if_required(INFLUXDB_FOLDER, INFLUXDB_IMAGE)
     yield from _running(start_influxdb, tmp_path_factory.mktemp("influxdb"))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A real PostgreSQL: `postgres.new_database()` is the address of an empty database."""
+    yield from _running(start_postgres, tmp_path_factory.mktemp("postgres"))
 
 
 def _build_only_if_required(folder: str, image: str) -> None:

@@ -1,9 +1,9 @@
 """The ledger: operational state that needs a transaction, on SQLAlchemy Core.
 
 Positions of the collector, cursors and snapshots of the detectors, the queue of discovered anomalies,
-alert groups and their outbox, and the audit, a hash chain.  SQLite in WAL mode by default; nothing here is
-SQLite's own except how a connection is opened, so that PostgreSQL can take its place when there are several
-machines.
+alert groups and their outbox, and the audit, a hash chain.  SQLite in WAL mode by default, PostgreSQL
+when there are several machines: the same tables, statements and promises; what differs is in `database` and
+`postgres`.
 """
 
 from txwatch.ledger.alertbook import AlertBook

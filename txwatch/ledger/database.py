@@ -3,17 +3,17 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from txwatch.errors import StoreBusyError, StoreError
+from txwatch.errors import ConfigurationError, StoreBusyError, StoreError
+from txwatch.ledger.postgres import READING, is_postgres, open_postgres, refusal
 
 BUSY_MILLISECONDS = 10_000
-READING = {"txwatch_reading": True}
-"""Execution options of a connection that only reads, so that it waits for nobody."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
@@ -25,6 +25,22 @@ _SENTENCES = {
     sqlite3.SQLITE_READONLY: "the file cannot be written; check its owner and its folder's",
     sqlite3.SQLITE_CANTOPEN: "unable to open the file; check that its folder exists and is yours",
 }
+
+
+def open_database(url: str) -> Engine:
+    """Return an engine on the ledger's database; raises ConfigurationError for an address of none."""
+    if is_postgres(url):
+        return open_postgres(url)
+    if url.startswith("sqlite:///"):
+        return open_sqlite(url)
+    raise ConfigurationError(
+        f"no ledger is known for {url.partition(':')[0]!r}; an address starts with sqlite:/// or postgresql://"
+    )
+
+
+def folder_beside(url: str) -> Path | None:
+    """Return the folder of the ledger's file, None where it is in no file."""
+    return None if is_postgres(url) else Path(url.removeprefix("sqlite:///")).parent
 
 
 def open_sqlite(url: str) -> Engine:
@@ -52,6 +68,8 @@ def sentences(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if engine.dialect.name == "postgresql":
+            raise refusal(error.orig) from error
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
         if code in _BUSY:
             raise StoreBusyError("the ledger is being written by another process; try again") from error

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 
-from txwatch.errors import ConfigurationError
 from txwatch.ledger import audit, labels, layout, progress, queue, rulesversions, snapshots
 from txwatch.ledger.alertbook import AlertBook
-from txwatch.ledger.database import READING, open_sqlite, sentences
+from txwatch.ledger.database import folder_beside, open_database, sentences
+from txwatch.ledger.postgres import READING
 from txwatch.ledger.queue import Discovery
 from txwatch.ledger.snapshots import Snapshot
 from txwatch.model import Anomaly, AnomalyLabel, Cursor, Partition, RulesVersion
@@ -27,12 +27,12 @@ class Ledger:
         self._clock = clock
 
     @classmethod
-    def open(cls, url: str, clock: Clock) -> "Ledger":
-        """Open the ledger at `url` (`sqlite:///PATH`), making its tables; snapshots lie beside it."""
-        if not url.startswith("sqlite:///"):
-            raise ConfigurationError(f"no ledger is known for {url!r}; an address starts with sqlite:///")
-        path = Path(url.removeprefix("sqlite:///"))
-        ledger = cls(open_sqlite(url), path.parent / "snapshots", clock)
+    def open(cls, url: str, clock: Clock, *, home: Path = Path(".txwatch")) -> "Ledger":
+        """Open the ledger at `url` (`sqlite:///PATH`, `postgresql://...`), making its tables.
+
+        Snapshots lie beside the file; those of a ledger in PostgreSQL in the folder `home` of the machine.
+        """
+        ledger = cls(open_database(url), (folder_beside(url) or home) / "snapshots", clock)
         try:
             with ledger._writing() as connection:
                 layout.prepare(connection)
