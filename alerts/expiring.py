@@ -1,7 +1,9 @@
 """The service that lets go of groups, decisions and sent notifications after their time."""
 
+from contextlib import suppress
 from datetime import timedelta
 
+from txwatch.errors import StoreBusyError
 from txwatch.ledger import AlertBook
 from txwatch.ports import Clock, Health, Progress
 
@@ -21,8 +23,9 @@ class ExpiringService:
         """Delete, if it is time."""
         now = self._clock.now()
         if now >= self._due:
-            self._due = now + EVERY
-            self._gone += self._book.forget((now - self._kept).timestamp())
+            with suppress(StoreBusyError):
+                self._gone += self._book.forget((now - self._kept).timestamp())
+                self._due = now + EVERY
         return Progress(handled=0, finished=True)
 
     def health(self) -> Health:

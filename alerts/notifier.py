@@ -58,6 +58,7 @@ class RoutedNotifier:
         self._looked_at = float("-inf")
         self._channels: dict[str, Channel] = {}
         self._decided: Counter[str] = Counter()
+        self._trouble = ""
 
     def adopt(self, settings: AlertSettings, senders: Mapping[str, Sender]) -> None:
         """Follow another policy from the next step on, with a sender for each of its channels.
@@ -74,9 +75,10 @@ class RoutedNotifier:
             now = self._clock.now().timestamp()
             handled = 0 if self._settings.route is None else self._decide(now)
             moved = self._outbox.step(self._clock.now().timestamp())
-        except StoreBusyError:
-            self._epoch = -1
-            return Progress(handled=1, finished=False)
+        except StoreBusyError as error:
+            self._epoch, self._trouble = -1, str(error)
+            return Progress(handled=0, finished=False, waiting=True)
+        self._trouble = ""
         self._look(now, moved=bool(moved))
         under_way = len(self._outbox) > 0
         return Progress(handled=handled + moved, finished=not under_way, waiting=under_way)
@@ -84,7 +86,10 @@ class RoutedNotifier:
     def health(self) -> Health:
         """Return how many groups are open, and what is in the outbox for each channel."""
         told = health_of(self.name, len(self._decider), self._channels, self._outbox.sent, self._looked_at)
-        return msgspec.structs.replace(told, labelled=told.labelled + decided(self._decided))
+        told = msgspec.structs.replace(told, labelled=told.labelled + decided(self._decided))
+        if not self._trouble:
+            return told
+        return msgspec.structs.replace(told, state="degraded", sentence=f"{told.sentence}; {self._trouble}")
 
     def close(self) -> None:
         """Wait for what is being sent and record it."""

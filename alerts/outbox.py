@@ -71,14 +71,18 @@ class Outbox:
     def _record(self, now: float) -> int:
         done = [future for future in self._flying if future.done()]
         for future in done:
-            each, result = self._flying.pop(future), future.result()
-            if isinstance(result, Delivered):
-                self.sent += 1
-                changes = {"state": "sent", "sent_at": now, "reference": result.reference}
-                self._book.settle(each.number, {**changes, "answer": result.answer})
-            else:
-                self._failed(each, result, now)
+            self._settle(self._flying[future], future.result(), now)
+            del self._flying[future]
         return len(done)
+
+    def _settle(self, each: Outgoing, result: Delivered | Failed, now: float) -> None:
+        """Write what became of a notification; while the ledger is busy it stays among those under way."""
+        if isinstance(result, Failed):
+            return self._failed(each, result, now)
+        changes = {"state": "sent", "sent_at": now, "reference": result.reference}
+        self._book.settle(each.number, {**changes, "answer": result.answer})
+        self.sent += 1
+        return None
 
     def _failed(self, each: Outgoing, failed: Failed, now: float) -> None:
         changes = {"answer": failed.sentence, "unanswered": each.unanswered + int(failed.unanswered)}

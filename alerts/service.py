@@ -7,6 +7,7 @@ import msgspec
 
 from alerts.channels import Channel
 from alerts.policy import AlertSettings, decide
+from txwatch.errors import StoreBusyError
 from txwatch.model import Anomaly
 from txwatch.ports import Health, Progress
 
@@ -62,14 +63,11 @@ class NotifierService:
         self._settings = settings
 
     def step(self) -> Progress:
-        """Handle the next entries of the queue."""
-        entries = self._queue.discovered(self._position, BATCH)
-        for entry in entries:
-            self._handle(entry)
-        if entries:
-            self._position = entries[-1].number
-            self._queue.advance(CONSUMER, self._position)
-        return Progress(handled=len(entries), finished=True)
+        """Handle the next entries of the queue; while the ledger is busy there are none."""
+        try:
+            return self._handle_next()
+        except StoreBusyError:
+            return Progress(handled=0, finished=False)
 
     def health(self) -> Health:
         """Return how many notifications were sent and held back."""
@@ -85,6 +83,15 @@ class NotifierService:
         """Close the channels."""
         for channel in self._channels:
             channel.close()
+
+    def _handle_next(self) -> Progress:
+        entries = self._queue.discovered(self._position, BATCH)
+        for entry in entries:
+            self._handle(entry)
+        if entries:
+            self._position = entries[-1].number
+            self._queue.advance(CONSUMER, self._position)
+        return Progress(handled=len(entries), finished=True)
 
     def _handle(self, entry: Discovery) -> None:
         anomaly = msgspec.json.decode(entry.document, type=Anomaly)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from txwatch.errors import StoreBusyError
 from txwatch.ports import AuditRecord, AuditStore, Health, Progress
 
 CONSUMER = "audit"
@@ -38,14 +39,11 @@ class AuditService:
         self._copied = 0
 
     def step(self) -> Progress:
-        """Copy the next records."""
-        records = self._ledger.audited(self._position, BATCH)
-        if records:
-            self._store.put_audit(records)
-            self._position = records[-1].number
-            self._ledger.advance(CONSUMER, self._position)
-            self._copied += len(records)
-        return Progress(handled=len(records), finished=True)
+        """Copy the next records; while the ledger or the store is busy there are none."""
+        try:
+            return self._copy()
+        except StoreBusyError:
+            return Progress(handled=0, finished=False)
 
     def health(self) -> Health:
         """Return how many were copied since the start."""
@@ -56,3 +54,12 @@ class AuditService:
 
     def close(self) -> None:
         """Nothing is held back, so nothing is to be finished."""
+
+    def _copy(self) -> Progress:
+        records = self._ledger.audited(self._position, BATCH)
+        if records:
+            self._store.put_audit(records)
+            self._position = records[-1].number
+            self._ledger.advance(CONSUMER, self._position)
+            self._copied += len(records)
+        return Progress(handled=len(records), finished=True)

@@ -8,6 +8,8 @@ import pytest
 from alert_builders import SOMEWHERE, found, notifier, settings
 from slack_standin import TOKEN, slack
 
+from alerts.sending import Delivered
+from alerts.service import NotifierService
 from alerts.slack import SlackSender
 from txwatch.clock import SystemClock
 from txwatch.errors import StoreBusyError, StoreError
@@ -80,6 +82,38 @@ def test_a_server_that_comes_back_is_gone_on_with(opened, request):
         server.start()
 
     assert ledger.positions("topic") == {A: 5}
+
+
+def test_a_notifier_outlasts_its_database(opened, request):
+    """What was sent while the server went away is recorded when it is back, and not sent again."""
+    server, clock = request.getfixturevalue("postgres"), ManualClock()
+    ledger = opened(clock)
+    gone = threading.Event()
+
+    class Slow:
+        def send(self, notice, key, reference):
+            gone.wait(30)
+            return Delivered(reference="1")
+
+    service = notifier(ledger, settings("ops", group_wait="0s"), {"ops": Slow()}, clock)
+    console = NotifierService(ledger, [], settings("ops"))
+    ledger.commit_step("detectors", {SOMEWHERE: Cursor(1, 1)}, [found("a1")])
+    service.step()
+    server.stop()
+    try:
+        gone.set()
+        time.sleep(0.1)
+        assert service.step().handled == console.step().handled == 0
+        assert "does not answer" in service.health().sentence
+    finally:
+        server.start()
+    for _ in range(3):
+        service.step()
+
+    (sent,) = ledger.alerts().outbox(limit=9)
+    assert (sent.state, sent.attempts) == ("sent", 1)
+    assert service.health().state == "ok"
+    service.close()
 
 
 def test_a_password_stands_in_no_message(address):
