@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from detectors.detection import Configuration, Detection, Findings
-from txwatch.model import Anomaly, Cursor, Partition
+from txwatch.model import Anomaly, Cursor, Mode, Partition
 from txwatch.ports import Clock, Health, Progress, Store
 
 CONSUMER = "detectors"
@@ -162,7 +162,7 @@ class DetectorService:
             self._store.put_series(findings.points)
         self._ledger.commit_step(CONSUMER, self._cursors, findings.anomalies)
         self._committed = dict(self._cursors)
-        self._counts["anomalies_total"] += len(findings.anomalies)
+        self._counts["anomalies_total"] += sum(each.mode is not Mode.CANARY for each in findings.anomalies)
 
     def _snapshot_if_due(self, *, idle: bool) -> None:
         waited = (self._clock.now() - self._saved_at).total_seconds()

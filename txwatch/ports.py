@@ -39,7 +39,7 @@ class AnomalyQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which anomalies: half-open in event time [since, until), newest first.
 
     `type` and `rule` match any reason's type, any rule that hit; `user_id`, `merchant_id`,
-    `transaction_id` are exact.
+    `transaction_id` are exact.  Canaries are found by their mode or their id alone.
     """
 
     anomaly_id: str | None = None
@@ -54,6 +54,11 @@ class AnomalyQuery(msgspec.Struct, frozen=True, kw_only=True):
     series: str | None = None
     mode: Mode | None = None
     limit: int | None = 100
+
+    @property
+    def without_mode(self) -> Mode | None:
+        """The mode that is left out, None where none is."""
+        return Mode.CANARY if self.mode is None and self.anomaly_id is None else None
 
 
 class SeriesPoint(msgspec.Struct, frozen=True, kw_only=True):

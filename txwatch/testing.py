@@ -219,6 +219,7 @@ def _matches(anomaly: Anomaly, query: AnomalyQuery) -> bool:
     types = {anomaly.type.value, *(reason.type.value for reason in anomaly.reasons)}
     return (
         all(getattr(query, name) in {None, getattr(anomaly, name)} for name in exact)
+        and anomaly.mode is not query.without_mode
         and _within(anomaly.timestamp, query.since, query.until)
         and anomaly.severity >= query.min_severity
         and (query.type is None or query.type in types)

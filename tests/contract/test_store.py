@@ -334,6 +334,8 @@ def test_an_anomaly_comes_back_as_it_was(store):
         ({"merchant_id": "m2"}, "d"),
         ({"transaction_id": "t-c"}, "c"),
         ({"mode": Mode.SHADOW}, "d"),
+        ({"mode": Mode.CANARY}, "e"),
+        ({"anomaly_id": "e"}, "e"),
         ({"since": NOON + 2 * MINUTE}, "cd"),
         ({"until": NOON + 2 * MINUTE}, "ab"),
         ({"limit": 2}, "cd"),
@@ -351,6 +353,7 @@ def test_anomalies_are_found_by_every_filter(store, query, expected):
                 type=AnomalyType.FREQUENCY, rules=("other",),
             ),
             anomaly(anomaly_id="d", timestamp=NOON + 3 * MINUTE, merchant_id="m2", mode=Mode.SHADOW),
+            anomaly(anomaly_id="e", timestamp=NOON + 4 * MINUTE, severity=Severity.HIGH, mode=Mode.CANARY),
         ]
     )  # fmt: skip
 

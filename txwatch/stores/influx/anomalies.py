@@ -14,7 +14,7 @@ import polars as pl
 from txwatch.masking import PERSONAL, Pseudonym, pseudonymous
 from txwatch.model import Anomaly
 from txwatch.ports import AnomalyQuery
-from txwatch.stores.influx.conditions import between, equal, holds, where
+from txwatch.stores.influx.conditions import between, equal, holds, other_than, where
 from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.layout import ANOMALIES, CASES, NOTHING
 from txwatch.stores.influx.points import FieldValue, lap, point, point_time
@@ -133,6 +133,7 @@ def _where(query: AnomalyQuery) -> str:
             *equal("transaction_id", query.transaction_id),
             *equal("series", query.series),
             *equal("mode", query.mode.value if query.mode else None),
+            *other_than("mode", query.without_mode.value if query.without_mode else None),
             *holds("types", query.type),
             *holds("rules", query.rule),
         ]

@@ -17,6 +17,11 @@ def between(since: datetime | None, until: datetime | None) -> list[str]:
     return [f"time {operator} {nanoseconds(bound)}" for operator, bound in bounds if bound is not None]
 
 
+def other_than(field: str, value: str | None) -> list[str]:
+    """Return the condition that a field or tag has another value; None asks for nothing."""
+    return [] if value is None else [f'"{field}" <> {influxql(value)}']
+
+
 def equal(field: str, value: str | None) -> list[str]:
     """Return the condition that a field or tag has this value; None asks for nothing."""
     if value is None:

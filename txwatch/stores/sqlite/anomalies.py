@@ -50,6 +50,7 @@ def _conditions(query: AnomalyQuery) -> Conditions:
     where.below("timestamp", milliseconds(query.until))
     where.at_least("severity", int(query.min_severity))
     where.equal("mode", query.mode)
+    where.add("mode <> ?", query.without_mode)
     where.equal("user_id", query.user_id)
     where.equal("merchant_id", query.merchant_id)
     where.equal("transaction_id", query.transaction_id)
