@@ -15,7 +15,7 @@ from alerts.groups import Group
 from alerts.matching import Match
 from alerts.notice import Notice
 from alerts.silences import Silence, hiding
-from txwatch.model import Severity
+from txwatch.model import Reason, Severity
 
 WAIT, INTERVAL, REPEAT, RESOLVE = 30.0, 300.0, 3600.0, 7200.0
 POLICY = settings(
@@ -104,6 +104,76 @@ def test_nobody_is_told_too_often(events):
         for (before, _), (after, notice) in pairwise(told):
             least = {"repeat": REPEAT, "news": INTERVAL, "worse": 0.0, "resolved": 0.0}[notice.kind]
             assert after - before >= least
+
+
+MATCHES = st.fixed_dictionaries(
+    {},
+    optional={
+        "user": st.sampled_from([("u1",), ("u1", "u2"), (HIDING("user_id", "u2"),)]),
+        "merchant": st.sampled_from([("m1",), ("m2", "m3")]),
+        "channel": st.sampled_from([("web",), ("pos", "web")]),
+        "severity": st.sampled_from([("high",), ("high", "critical")]),
+        "min_amount": st.sampled_from([0.0, 100.0]),
+        "max_amount": st.sampled_from([100.0, 1000.0]),
+        "tag": st.sampled_from([("takeover",), ("other",)]),
+        "rule": st.sampled_from([("denied",), ("other",)]),
+    },
+)
+ANOMALIES = st.fixed_dictionaries(
+    {
+        "user": st.sampled_from(["u1", "u2", "u3"]),
+        "merchant": st.sampled_from(["m1", "m2", None]),
+        "channel": st.sampled_from(["web", "pos", None]),
+        "severity": st.sampled_from(["high", "critical"]),
+        "amount": st.sampled_from([50.0, 100.0, 500.0, None]),
+        "tags": st.sampled_from([[], ["takeover"], ["takeover", "more"]]),
+        "rule": st.sampled_from([(), ("denied",)]),
+    }
+)
+
+
+def is_meant(match, a):
+    """The reference: each condition by itself, in plain words."""
+    amount = a["amount"]
+    return (
+        ("user" not in match or a["user"] in match["user"] or HIDING("user_id", a["user"]) in match["user"])
+        and ("merchant" not in match or a["merchant"] in match["merchant"])
+        and ("channel" not in match or a["channel"] in match["channel"])
+        and ("severity" not in match or a["severity"] in match["severity"])
+        and ("min_amount" not in match or (amount is not None and amount >= match["min_amount"]))
+        and ("max_amount" not in match or (amount is not None and amount <= match["max_amount"]))
+        and ("tag" not in match or bool(set(match["tag"]) & set(a["tags"])))
+        and ("rule" not in match or bool(set(match["rule"]) & set(a["rule"])))
+    )
+
+
+@given(MATCHES, ANOMALIES)
+def test_a_silence_hides_exactly_what_it_means(match, a):
+    """Whatever conditions it has; persons by id or by pseudonym."""
+    reason = Reason(
+        code="r", sentence="", detector="d", type="rule", entity_kind="user", facts={"tags": a["tags"]}
+    )
+    anomaly = found(
+        "a",
+        a["user"],
+        Severity.parse(a["severity"]),
+        merchant_id=a["merchant"],
+        channel=a["channel"],
+        amount=a["amount"],
+        rules=a["rule"],
+        reasons=(reason,),
+    )
+    now = datetime(2026, 3, 2, tzinfo=ZoneInfo("UTC"))
+    silence = Silence(
+        silence_id="s",
+        match=Match(**match),
+        since=now,
+        until=now + timedelta(hours=1),
+        comment="",
+        author="",
+    )
+
+    assert (hiding(anomaly, (silence,), now, HIDING) is not None) == is_meant(match, a)
 
 
 @given(st.integers(-7200, 7200), st.sampled_from(["u1", "u2"]))

@@ -106,6 +106,22 @@ def test_a_silence_is_listed_until_it_is_ended(said):
     assert "nothing is silenced" in said("silence", "list")
 
 
+def test_a_silence_says_what_it_hid(said, tmp_path):
+    """So that one that was forgotten is seen."""
+    said("silence", "add", "--user", "customer-1", "--comment", "known")
+    clock = SystemClock()
+    ledger = open_ledger(tmp_path, clock)
+    for n in range(3):
+        ledger.commit_step("detectors", {SOMEWHERE: Cursor(2, n)}, [found(f"b{n}", "customer-1")])
+    service = notifier(ledger, settings("ops"), {}, clock)
+    service.step()
+    service.close()
+    ledger.close()
+
+    assert "; hid 3, the last one " in said("silence", "list")
+    assert '"hid":3' in said("silence", "list", "--json")
+
+
 def test_a_rehearsal_shows_the_route(said):
     """With what it groups by and how long it waits."""
     assert "route listed -> ops" in said("test", "--rule", "denied", "--merchant", "m1")

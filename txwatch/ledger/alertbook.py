@@ -175,6 +175,16 @@ class AlertBook:
         with self._reading() as connection:
             return list(connection.scalars(sql.select(silences.c.document).order_by(silences.c.silence_id)))
 
+    def silenced(self, silence_id: str) -> tuple[int, float | None]:
+        """Return how many anomalies a silence hid, and when it did so last."""
+        d = alert_decisions
+        here = sql.and_(d.c.verdict == "silenced", d.c.reason.startswith(f"silence {silence_id} "))
+        with self._reading() as connection:
+            count, last = connection.execute(
+                sql.select(sql.func.count(), sql.func.max(d.c.at)).where(here)
+            ).one()
+        return int(count), None if last is None else float(last)
+
     def put_silence(self, silence_id: str, document: bytes, at: float, actor: str) -> None:
         """Write or replace a silence, with a record in the audit; notifiers heed it from their next step."""
         with self._writing() as connection:

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from alerts.administer.opened import opened_book
-from alerts.administer.showing import silence_line
+from alerts.administer.showing import silence_line, when
 from alerts.matching import Match, seconds
 from alerts.notifier import read_silences
 from alerts.silences import Silence, new_silence_id, state
@@ -71,15 +71,19 @@ def add_silence(
 
 @app.command("list")
 def list_silences(*, over: bool = False, as_json: AsJson = False) -> None:
-    """List silences that are pending or active; --over shows the past ones too.
+    """List silences that are pending or active, and how much each hid; --over shows the past ones too.
 
     Example: txwatch alerts silence list
     """
     with opened_book() as (book, now):
         found = [each for each in read_silences(book) if over or state(each, now) != "over"]
+        hidden = {each.silence_id: book.silenced(each.silence_id) for each in found}
     for each in found:
+        count, last = hidden[each.silence_id]
         line = silence_line(each, state(each, now), current_environment())
-        typer.echo(msgspec.json.encode(each).decode() if as_json else line)
+        line += f"; hid {count}" + ("" if last is None else f", the last one {when(last)}")
+        facts = {**msgspec.to_builtins(each), "hid": count, "hid_last_at": last}
+        typer.echo(msgspec.json.encode(facts).decode() if as_json else line)
     if not found and not as_json:
         typer.echo("nothing is silenced")
 
