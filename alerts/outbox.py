@@ -80,12 +80,15 @@ class Outbox:
         if isinstance(result, Failed):
             return self._failed(each, result, now)
         changes = {"state": "sent", "sent_at": now, "reference": result.reference}
-        self._book.settle(each.number, {**changes, "answer": result.answer})
+        self._book.settle(each.number, {**changes, "answer": _printable(result.answer)})
         self.sent += 1
         return None
 
     def _failed(self, each: Outgoing, failed: Failed, now: float) -> None:
-        changes = {"answer": failed.sentence, "unanswered": each.unanswered + int(failed.unanswered)}
+        changes = {
+            "answer": _printable(failed.sentence),
+            "unanswered": each.unanswered + int(failed.unanswered),
+        }
         if failed.retryable and each.attempts < ATTEMPTS:
             wait = failed.wait if failed.wait is not None else backoff(each.attempts, self._chance)
             self._book.settle(each.number, {**changes, "state": "waiting", "due_at": now + wait})
@@ -129,6 +132,11 @@ class Outbox:
     def _recipient(self, channel: str) -> str:
         described = self._channels.get(channel)
         return channel if described is None else ", ".join(described.to) or channel
+
+
+def _printable(answer: str) -> str:
+    """Return what a channel said without characters that a database may refuse."""
+    return "".join(each if each.isprintable() else " " for each in answer)
 
 
 def backoff(attempts: int, chance: random.Random) -> float:

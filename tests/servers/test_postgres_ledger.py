@@ -116,6 +116,24 @@ def test_a_notifier_outlasts_its_database(opened, request):
     service.close()
 
 
+def test_what_a_channel_answers_is_kept_whatever_it_is(opened):
+    """PostgreSQL takes no zero character in a text; a server that answers with one does not stop the rest."""
+    clock = ManualClock()
+    ledger = opened(clock)
+
+    class Odd:
+        def send(self, notice, key, reference):
+            return Delivered(answer="thanks\0\n")
+
+    service = notifier(ledger, settings("ops", group_wait="0s"), {"ops": Odd()}, clock)
+    ledger.commit_step("detectors", {SOMEWHERE: Cursor(1, 1)}, [found("a1")])
+    while not service.step().finished:
+        pass
+
+    assert [each.answer for each in ledger.alerts().outbox(limit=9)] == ["thanks  "]
+    service.close()
+
+
 def test_a_password_stands_in_no_message(address):
     """Whoever reads a log learns who was refused, not with what."""
     with pytest.raises(StoreError) as caught:
