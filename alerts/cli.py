@@ -21,6 +21,7 @@ from alerts.matching import Duration, seconds
 from alerts.notifier import RoutedNotifier
 from alerts.outbox import Outbox
 from alerts.policy import AlertSettings
+from alerts.reloading import PolicyService
 from alerts.service import NotifierService
 from txwatch.canary import KEY as CANARY_KEY
 from txwatch.canary import canaries_of
@@ -45,11 +46,26 @@ def open_notifier(workplace: Workplace, *, file: Path | None, console: bool) -> 
     return NotifierService(workplace.ledger, channels, policy)
 
 
-def open_routes(workplace: Workplace) -> list[Service]:
-    """Return the notifier of the rules file's routes, if there are any, and what tidies up after it."""
+def open_telling(workplace: Workplace, *, file: Path | None = None, console: bool = False) -> list[Service]:
+    """Return what tells about anomalies, on the console and by the routes, as the rules file says by then."""
+    notifier = open_notifier(workplace, file=file, console=console)
+    routed, *tidying = open_routes(workplace)
+    environment = current_environment()
+
+    def follow(settings: AlertSettings) -> None:
+        needed_pseudonyms(settings, environment)
+        made = senders(settings, environment)
+        notifier.adopt(settings)
+        routed.adopt(settings, made)
+
+    path = rules_path(workplace.settings)
+    policy = PolicyService(path, alert_settings(), follow, workplace.ledger, workplace.clock)
+    return [policy, notifier, routed, *tidying]
+
+
+def open_routes(workplace: Workplace) -> tuple[RoutedNotifier, ExpiringService]:
+    """Return the notifier of the rules file's routes, and what tidies up after it."""
     settings = alert_settings()
-    if settings.route is None:
-        return []
     environment = current_environment()
     pseudonym = needed_pseudonyms(settings, environment)
     chance = random.Random()  # noqa: S311 - spreads retries over time, keeps nothing secret
@@ -61,7 +77,7 @@ def open_routes(workplace: Workplace) -> list[Service]:
     )
     document = rules_document(rules_path(workplace.settings))
     kept = section(document, "retention", RetentionPolicy, RetentionPolicy()).anomalies
-    return [routed, ExpiringService(book, clock, kept)]
+    return routed, ExpiringService(book, clock, kept)
 
 
 def open_links(workplace: Workplace, at: str | None) -> list[Service]:
@@ -120,8 +136,7 @@ def alert(
     """
     with open_workplace(current_settings(), writer=False, role="notifier") as workplace:
         services: list[Service] = [
-            open_notifier(workplace, file=file, console=True),
-            *open_routes(workplace),
+            *open_telling(workplace, file=file, console=True),
             *open_links(workplace, links),
             *open_audit(workplace),
         ]

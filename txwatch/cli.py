@@ -148,8 +148,7 @@ def run(
             detectors.cli.open_rules(workplace, detector, once=once),
             detector,
             *detectors.cli.open_context(workplace),
-            alerts.cli.open_notifier(workplace, file=alerts_file, console=True),
-            *alerts.cli.open_routes(workplace),
+            *alerts.cli.open_telling(workplace, file=alerts_file, console=True),
             *open_audit(workplace),
             *([] if once else [*collector.cli.open_housekeeping(workplace), *open_size(workplace)]),
         ]

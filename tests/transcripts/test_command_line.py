@@ -372,3 +372,37 @@ def test_an_id_and_its_pseudonym_lead_to_each_other(world):
         ("id revealed", {"pseudonym": shown, "reason": "case 17"}),
         ("id looked for in vain", {"pseudonym": unknown, "reason": "case 18"}),
     ]
+
+
+def test_an_edited_rule_is_taken_by_a_running_detector(world):
+    """A typo changes nothing and is told; the mended file is in force within seconds, and is kept."""
+    rules = world.folder / "rules.yaml"
+    shipped = (ROOT / "rules.yaml").read_text()
+    rules.write_text(shipped)
+    world.environment["TXWATCH_RULES"] = str(rules)
+    ledger = Ledger.open(f"sqlite:///{world.folder / 'home/ledger.db'}", SystemClock())
+    first = len(ledger.rules_versions())
+    detecting = world.start("detect")
+    rules.write_text(shipped.replace("severity: high", "severity: hihg", 1))
+    refused = eventually(
+        lambda: [a for a in ledger.audited(0, 1000) if a.action == "rules refused"], detecting
+    )
+    rules.write_text(shipped.replace("severity: high", "severity: critical", 1))
+    taken = eventually(lambda: len(ledger.rules_versions()) > first, detecting)
+    detecting.terminate()
+
+    told = [json.loads(entry.document) for entry in ledger.discovered(0, 100_000)]
+    ledger.close()
+    assert detecting.wait(timeout=60) == 0
+    assert refused
+    assert taken
+    assert "configuration" in {each["kind"] for each in told}
+
+
+def eventually(found, process: subprocess.Popen):
+    """What `found` returns once it is something, while the process lives."""
+    value = found()
+    while not value and process.poll() is None:
+        time.sleep(0.1)
+        value = found()
+    return value

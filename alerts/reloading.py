@@ -1,0 +1,96 @@
+"""The service that takes an edited alert policy into the running notifier, or says why it does not."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from alerts.policy import AlertSettings
+from txwatch.errors import ConfigurationError, TxwatchError
+from txwatch.ports import Clock, Health, Progress
+from txwatch.rulesfile import RulesDocument, parse
+from txwatch.shipped import refusal, section
+from txwatch.watchedfile import GONE, Content, WatchedFile
+
+EVERY_SECONDS = 1.0
+
+
+class Audit(Protocol):
+    """The part of the ledger that this service needs."""
+
+    def record(self, actor: str, action: str, facts: dict[str, str]) -> None:
+        """Append to the audit."""
+
+
+class PolicyService:
+    """Follows the section `alerts` of `rules.yaml` while the notifier runs.
+
+    Every second it looks whether the content of the file is another and stays so.  A policy that is in
+    order is followed from the next step on; one with faults changes nothing, degrades the health and
+    leaves a record in the audit.  Faults in other sections are for the detectors to tell.
+    """
+
+    name = "policy"
+
+    def __init__(
+        self,
+        path: Path,
+        used: AlertSettings,
+        take: Callable[[AlertSettings], None],
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        """`used` is followed now; `take` follows another, or raises TxwatchError where it cannot."""
+        self._used, self._take, self._audit, self._clock = used, take, audit, clock
+        self._file = WatchedFile(path, path.read_bytes() if path.is_file() else GONE)
+        self._looked_at: float | None = None
+        self._fault, self._changes = "", 0
+
+    def step(self) -> Progress:
+        """Look if it is time."""
+        now = self._clock.now().timestamp()
+        if self._looked_at is None or now - self._looked_at >= EVERY_SECONDS:
+            self._looked_at = now
+            content = self._file.look()
+            if content is not None:
+                self._follow(content)
+        return Progress(handled=0, finished=True)
+
+    def health(self) -> Health:
+        """Return whether the policy on disk is followed."""
+        figures = {"refused": float(bool(self._fault)), "changes_total": float(self._changes)}
+        refused = f"the alert policy of before stays; the one on disk is refused: {self._fault}"
+        return Health(
+            name=self.name,
+            state="degraded" if self._fault else "ok",
+            sentence=refused if self._fault else "the alert policy on disk is followed",
+            figures=figures,
+        )
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _follow(self, content: Content) -> None:
+        self._file.know(content)
+        path = self._file.path
+        try:
+            wanted = _policy(path, content)
+            if wanted != self._used:
+                self._take(wanted)
+        except TxwatchError as error:
+            self._fault = str(error).partition("\n")[0].rstrip(":")
+            self._audit.record(path.name, "alert policy refused", {"fault": str(error)})
+            return
+        self._fault = ""
+        if wanted != self._used:
+            self._used = wanted
+            self._changes += 1
+            self._audit.record(path.name, "alert policy in use", {"reason": "the file was edited"})
+
+
+def _policy(path: Path, content: Content) -> AlertSettings:
+    if content.text == GONE:
+        raise ConfigurationError(f"{path} is empty, or cannot be read")
+    document = parse(content.text, str(path))
+    if not isinstance(document, RulesDocument):
+        raise refusal(path, document, content.text.decode(errors="replace"))
+    return section(document, "alerts", AlertSettings, AlertSettings())
