@@ -92,7 +92,9 @@ def open_detector(workplace: Workplace, *, window_seconds: int | None = None) ->
     )
     if isinstance(workplace.store, ChangeStore):
         versions = {"rules": detection.configuration.version, "code": __version__}
-        note_changes(workplace.store, versions, workplace.clock.now())
+        for kind in note_changes(workplace.store, versions, workplace.clock.now()):
+            if kind != "rules":  # of those the ledger keeps every version, with a record of its own
+                workplace.ledger.record("detectors", f"{kind} in use", {"version": versions[kind]})
     return DetectorService(
         workplace.store,
         workplace.ledger,
