@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from detectors.detection import Configuration, Detection, Findings
+from txwatch.errors import StoreBusyError
 from txwatch.model import Anomaly, Cursor, Mode, Partition
 from txwatch.ports import Clock, Health, Progress, Store
 
@@ -46,7 +47,8 @@ class DetectorService:
     4. Every `snapshot_seconds`, and on closing, keep the state together with its cursors.
 
     After a crash the state comes back from the last snapshot and the rows up to the committed cursors
-    are scored again, to the same result, but neither written nor queued a second time.
+    are scored again, to the same result, but neither written nor queued a second time.  No snapshot is
+    taken between 1 and 3: one that is ahead of what was written would lose it.
     """
 
     name = "detectors"
@@ -72,6 +74,9 @@ class DetectorService:
         self._cursors = dict(at)
         self._committed = ledger.cursors(CONSUMER)
         self._replaying = self._is_behind()
+        self._unwritten: Findings | None = None
+        self._told: list[Anomaly] = []
+        self._away = ""
         self._saved_cursors = dict(at)
         self._saved_at = clock.now()
         self._counts = dict.fromkeys(
@@ -86,11 +91,25 @@ class DetectorService:
 
     @property
     def replaying(self) -> bool:
-        """Whether rows are scored again whose results are committed already."""
-        return self._replaying
+        """Whether the state is not where the committed results are: behind them, or ahead of a write."""
+        return self._replaying or self._unwritten is not None
 
     def step(self) -> Progress:
-        """Score the next batch of the feed; committed rows make a step of their own."""
+        """Score the next batch of the feed; committed rows make a step of their own.
+
+        While the store is away nothing is scored; what was scored and not written is written first.
+        """
+        try:
+            progress = self._step()
+        except StoreBusyError as error:
+            self._away = str(error)
+            return Progress(handled=0, waiting=True)
+        self._away = ""
+        return progress
+
+    def _step(self) -> Progress:
+        self._write()
+        self._write_told()
         rows = self._store.feed(self._cursors, self._batch)
         parts = split_at(rows, self._committed)
         for part, known in parts[:1]:
@@ -111,10 +130,8 @@ class DetectorService:
         return anew
 
     def tell(self, anomaly: Anomaly) -> None:
-        """Store an anomaly about the detection itself and queue it."""
-        self._store.put_anomalies([anomaly])
-        self._ledger.commit_step(CONSUMER, self._committed, [anomaly])
-        self._counts["anomalies_total"] += 1
+        """Store an anomaly about the detection itself, and queue it, with the next step."""
+        self._told.append(anomaly)
 
     def faults(self) -> list[str]:
         """Return what is set aside, in sentences."""
@@ -123,7 +140,9 @@ class DetectorService:
     def health(self) -> Health:
         """Return the counts since the start, and what the detection says of itself."""
         counts = self._counts
-        faults = self._detection.faults()
+        faults = self.faults()
+        if self._away:
+            faults.append(f"the store is away, nothing is scored meanwhile: {self._away}")
         return Health(
             name=self.name,
             state="degraded" if faults else "ok",
@@ -134,10 +153,11 @@ class DetectorService:
         )
 
     def close(self) -> None:
-        """Keep the state, so that the next start replays nothing."""
+        """Keep the state, so that the next start replays nothing; after a refused write it replays."""
         if not self._closed:
             self._closed = True
-            self._snapshot()
+            if self._unwritten is None:
+                self._snapshot()
 
     def _is_behind(self) -> bool:
         nowhere = Cursor(0, -1)
@@ -152,17 +172,28 @@ class DetectorService:
         if known:
             self._counts["replayed_total"] += rows.height
             return
-        self._write(findings)
         self._counts["transactions_total"] += rows.height
+        self._unwritten = findings
+        self._write()
 
-    def _write(self, findings: Findings) -> None:
+    def _write(self) -> None:
+        findings = self._unwritten
+        if findings is None:
+            return
         if findings.anomalies:
             self._store.put_anomalies(findings.anomalies)
         if findings.points:
             self._store.put_series(findings.points)
         self._ledger.commit_step(CONSUMER, self._cursors, findings.anomalies)
-        self._committed = dict(self._cursors)
+        self._committed, self._unwritten = dict(self._cursors), None
         self._counts["anomalies_total"] += sum(each.mode is not Mode.CANARY for each in findings.anomalies)
+
+    def _write_told(self) -> None:
+        if self._told:
+            self._store.put_anomalies(self._told)
+            self._ledger.commit_step(CONSUMER, self._committed, self._told)
+            self._counts["anomalies_total"] += len(self._told)
+            self._told = []
 
     def _snapshot_if_due(self, *, idle: bool) -> None:
         waited = (self._clock.now() - self._saved_at).total_seconds()

@@ -10,7 +10,7 @@ from detectors.configuration import read_configuration
 from detectors.detection import Detection
 from detectors.service import CONSUMER, DetectorService, split_at
 from txwatch.columns import TRANSACTION
-from txwatch.errors import SnapshotError
+from txwatch.errors import SnapshotError, StoreBusyError
 from txwatch.ledger import Ledger
 from txwatch.model import Cursor, Partition
 from txwatch.ports import AnomalyQuery
@@ -118,6 +118,62 @@ def test_a_detector_that_was_closed_replays_nothing(tmp_path, rows, configuratio
 
     assert second.health().figures["replayed_total"] == 0
     assert bench.found() == undisturbed.found()
+
+
+class AwayOnce(MemoryStore):
+    """A store that refuses one write of anomalies."""
+
+    away = True
+
+    def put_anomalies(self, anomalies):
+        if self.away:
+            self.away = False
+            raise StoreBusyError("gave up after waiting")
+        super().put_anomalies(anomalies)
+
+
+def away_bench(folder, rows, configuration):
+    bench = Bench(folder, rows, configuration)
+    bench.store = AwayOnce(bench.clock)
+    bench.store.append(rows)
+    return bench
+
+
+def step_until_away(service: DetectorService):
+    """What the refused step said."""
+    progress = service.step()
+    while not progress.waiting:
+        progress = service.step()
+    return progress
+
+
+def test_a_step_that_the_store_refused_is_taken_again(tmp_path, rows, configuration, undisturbed):
+    """The same detector waits, says so, goes on, and nothing is lost."""
+    bench = away_bench(tmp_path, rows, configuration)
+    service = bench.open()
+    waited = step_until_away(service)
+    away = service.health()
+    finish(service)
+
+    assert waited.waiting
+    assert (away.state, "gave up after waiting" in away.sentence) == ("degraded", True)
+    assert service.health().state == "ok"
+
+    assert bench.found() == undisturbed.found()
+    assert sorted(bench.queued()) == sorted(undisturbed.queued())
+
+
+def test_a_detector_that_ends_after_a_refused_write_loses_nothing(tmp_path, rows, configuration, undisturbed):
+    """Closing keeps no state that is ahead of what was written."""
+    bench = away_bench(tmp_path, rows, configuration)
+    first = bench.open()
+    step_until_away(first)
+    first.close()
+
+    finish(bench.open())
+
+    assert bench.found() == undisturbed.found()
+    assert sorted(bench.queued()) == sorted(undisturbed.queued())
 
 
 def test_a_snapshot_of_something_else_is_refused(configuration):
