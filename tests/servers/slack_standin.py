@@ -30,7 +30,7 @@ class SlackStandIn:
         """Return what Slack answers to a call."""
         if token != TOKEN:
             return {"ok": False, "error": "invalid_auth"}
-        if (fault := block_fault(fields.get("blocks", []))) is not None:
+        if "blocks" in fields and (fault := block_fault(fields["blocks"])) is not None:
             return {"ok": False, "error": "invalid_blocks", "response_metadata": {"messages": [fault]}}
         with self._lock:
             return self._post(fields) if method == "chat.postMessage" else self._update(fields)
