@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from grafana_client.client import GrafanaException
@@ -46,9 +46,13 @@ def bring_sources(work: Work, api: Any, audience: Audience, influx: Influx, toke
 
     `api` is the client within the organisation.
     """
-    for wanted in datasources(audience, url=influx.url, token=token, org=influx.org):
-        _bring(work, api, _marked(wanted, token))
-        _try(work, api, wanted)
+    all_wanted = datasources(audience, url=influx.url, token=token, org=influx.org)
+    was = {wanted["uid"]: _bring(work, api, _marked(wanted, token)) for wanted in all_wanted}
+    if "other" in was.values() and not work.dry_run:
+        time.sleep(REMEMBERED_SECONDS)
+    for wanted in all_wanted:
+        if was[wanted["uid"]] != "missing" or not work.dry_run:
+            _try(work, api, wanted)
 
 
 def _marked(source: Json, token: str) -> Json:
@@ -57,40 +61,29 @@ def _marked(source: Json, token: str) -> Json:
     return {**rest, "jsonData": {**source["jsonData"], MARK: mark}}
 
 
-def _bring(work: Work, api: Any, wanted: Json) -> None:
+def _bring(work: Work, api: Any, wanted: Json) -> Literal["missing", "other", "same"]:
+    """Return what was there before."""
     name, uid = wanted["name"], wanted["uid"]
     present = found(lambda: api.datasource.get_datasource_by_uid(uid))
     if present is None:
         work.change(f"data source {name} made", lambda: api.datasource.create_datasource(wanted))
-    elif present.get("readOnly"):
+        return "missing"
+    if present.get("readOnly"):
         work.found(f"data source {name}, from files")
     elif differing := [each for each in COMPARED if present.get(each, "") != wanted.get(each, "")]:
         work.change(
             f"data source {name} brought up to date ({', '.join(differing)})",
             lambda: api.datasource.update_datasource_by_uid(uid, wanted),
         )
+        return "other"
     else:
         work.found(f"data source {name}")
+    return "same"
 
 
 def _try(work: Work, api: Any, wanted: Json) -> None:
-    """Ask whether it answers; one that is not made yet has nothing to say."""
-    if work.dry_run and found(lambda: api.datasource.get_datasource_by_uid(wanted["uid"])) is None:
-        return
-    refusal = _refusal(api, wanted["uid"])
-    for _ in range(0 if work.dry_run or not refusal else REMEMBERED_SECONDS):
-        time.sleep(1)
-        refusal = _refusal(api, wanted["uid"])
-        if not refusal:
-            break
-    if refusal:
-        work.fault(f"data source {wanted['name']} does not work: {refusal}")
-
-
-def _refusal(api: Any, uid: str) -> str:
-    """Return why the data source does not answer, nothing where it does."""
+    """Ask whether it answers."""
     try:
-        api.datasource.health(uid)
+        api.datasource.health(wanted["uid"])
     except GrafanaException as error:
-        return str(error.message)
-    return ""
+        work.fault(f"data source {wanted['name']} does not work: {error.message}")
