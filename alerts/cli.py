@@ -29,9 +29,9 @@ from txwatch.errors import ConfigurationError, UsageError
 from txwatch.health import watched
 from txwatch.ledger import Ledger
 from txwatch.monitor import Address, host_and_port
-from txwatch.ports import RetentionPolicy, Service
+from txwatch.ports import Service
 from txwatch.settings import current_environment, current_settings
-from txwatch.shipped import rules_document, rules_path, section
+from txwatch.shipped import retention_policy, rules_document, rules_path, section
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_audit, open_workplace
 
@@ -75,9 +75,7 @@ def open_routes(workplace: Workplace) -> tuple[RoutedNotifier, ExpiringService]:
     routed = RoutedNotifier(
         workplace.ledger, settings, outbox, clock, pseudonym=pseudonym, dashboards=dashboards
     )
-    document = rules_document(rules_path(workplace.settings))
-    kept = section(document, "retention", RetentionPolicy, RetentionPolicy()).anomalies
-    return routed, ExpiringService(book, clock, kept)
+    return routed, ExpiringService(book, clock, retention_policy(workplace.settings).anomalies)
 
 
 def open_links(workplace: Workplace, at: str | None) -> list[Service]:

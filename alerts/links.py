@@ -13,11 +13,10 @@ import msgspec
 
 from alerts.notice import Found, Notice
 from alerts.signing import is_signed, signature
-from txwatch.errors import ConfigurationError
+from txwatch.secretkey import secret_key
 
 URL, KEY = "TXWATCH_LINKS_URL", "TXWATCH_LINKS_KEY"
 VALID_SECONDS = 7 * 86400
-KEY_BYTES = 32
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,13 +92,7 @@ def links_of(environment: Mapping[str, str]) -> Links | None:
 
 def key_of(environment: Mapping[str, str]) -> bytes:
     """Return the key of the links; raises ConfigurationError where there is none."""
-    try:
-        key = bytes.fromhex(environment.get(KEY, ""))
-    except ValueError:
-        key = b""
-    if len(key) < KEY_BYTES:
-        raise ConfigurationError(f"{KEY} is not 64 hexadecimal digits; `txwatch init` draws one")
-    return key
+    return secret_key(KEY, environment.get(KEY, ""))
 
 
 def _encoded(text: bytes) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from alerts.notice import Notice, counted, title
-from alerts.posting import post
+from alerts.posting import post, taken
 from alerts.sending import Delivered, Failed
 
 EVENTS = "https://events.pagerduty.com/v2/enqueue"
@@ -29,8 +29,7 @@ class PagerDutySender:
         if notice.kind == "daily":
             return Delivered(answer="a daily digest pages nobody")
         body = msgspec.json.encode({"routing_key": self._routing_key, **event(notice)})
-        answer = post(self._address, body, {"Content-Type": "application/json"})
-        return answer if isinstance(answer, Failed) else Delivered(answer=f"answered {answer.status}")
+        return taken(post(self._address, body, {"Content-Type": "application/json"}))
 
 
 def event(notice: Notice) -> dict[str, Any]:

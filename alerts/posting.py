@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from alerts.sending import Failed
+from alerts.sending import Delivered, Failed
 
 TIMEOUT_SECONDS = 10
 LONGEST_WAIT = 3600.0
@@ -48,6 +48,11 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer | Failed:
     if response.status // 100 == HTTPStatus.OK // 100:
         return Answer(status=response.status, text=text)
     return _refusal(host, response, text)
+
+
+def taken(answer: Answer | Failed) -> Delivered | Failed:
+    """Return what an answer means to the outbox, for channels that give a message no name."""
+    return answer if isinstance(answer, Failed) else Delivered(answer=f"answered {answer.status}")
 
 
 def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:

@@ -5,13 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 from alerts.policy import AlertSettings
-from txwatch.errors import ConfigurationError, TxwatchError
+from txwatch.errors import TxwatchError
 from txwatch.ports import Clock, Health, Progress
-from txwatch.rulesfile import RulesDocument, parse
-from txwatch.shipped import refusal, section
-from txwatch.watchedfile import GONE, Content, WatchedFile
-
-EVERY_SECONDS = 1.0
+from txwatch.shipped import known_document, section
+from txwatch.watchedfile import GONE, Content, WatchedFile, needed
 
 
 class Audit(Protocol):
@@ -42,17 +39,12 @@ class PolicyService:
         """`used` is followed now; `take` follows another, or raises TxwatchError where it cannot."""
         self._used, self._take, self._audit, self._clock = used, take, audit, clock
         self._file = WatchedFile(path, path.read_bytes() if path.is_file() else GONE)
-        self._looked_at: float | None = None
         self._fault, self._changes = "", 0
 
     def step(self) -> Progress:
         """Look if it is time."""
-        now = self._clock.now().timestamp()
-        if self._looked_at is None or now - self._looked_at >= EVERY_SECONDS:
-            self._looked_at = now
-            content = self._file.look()
-            if content is not None:
-                self._follow(content)
+        if self._file.is_due(self._clock.now()) and (content := self._file.look()) is not None:
+            self._follow(content)
         return Progress(handled=0, finished=True)
 
     def health(self) -> Health:
@@ -77,7 +69,7 @@ class PolicyService:
             if wanted != self._used:
                 self._take(wanted)
         except TxwatchError as error:
-            self._fault = str(error).partition("\n")[0].rstrip(":")
+            self._fault = error.head
             self._audit.record(path.name, "alert policy refused", {"fault": str(error)})
             return
         self._fault = ""
@@ -88,9 +80,5 @@ class PolicyService:
 
 
 def _policy(path: Path, content: Content) -> AlertSettings:
-    if content.text == GONE:
-        raise ConfigurationError(f"{path} is empty, or cannot be read")
-    document = parse(content.text, str(path))
-    if not isinstance(document, RulesDocument):
-        raise refusal(path, document, content.text.decode(errors="replace"))
+    document = known_document(path, needed(path, content))
     return section(document, "alerts", AlertSettings, AlertSettings())

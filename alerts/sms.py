@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from alerts.notice import Notice, title
-from alerts.posting import post
+from alerts.posting import post, taken
 from alerts.sending import Delivered, Failed
 
 LENGTH = 160
@@ -41,8 +41,7 @@ class SmsSender:
         """Ask the gateway to send one SMS."""
         del reference  # an SMS cannot be changed
         body, kind = request(self._gateway, self._number, notice, key)
-        answer = post(self._gateway.url, body, {"Content-Type": kind, **_login(self._gateway)})
-        return answer if isinstance(answer, Failed) else Delivered(answer=f"answered {answer.status}")
+        return taken(post(self._gateway.url, body, {"Content-Type": kind, **_login(self._gateway)}))
 
 
 def request(gateway: Gateway, number: str, notice: Notice, key: str) -> tuple[bytes, str]:

@@ -7,7 +7,7 @@ what was not answered counts as unanswered.
 import msgspec
 
 from alerts.notice import Notice, title
-from alerts.posting import post
+from alerts.posting import post, taken
 from alerts.sending import Delivered, Failed
 from alerts.signing import signature
 from txwatch.ports import Clock
@@ -33,5 +33,4 @@ class WebhookSender:
             "X-Txwatch-Timestamp": str(at),
             "X-Txwatch-Signature": f"sha256={signature(self._secret, at, body)}",
         }
-        answer = post(self._url, body, headers)
-        return answer if isinstance(answer, Failed) else Delivered(answer=f"answered {answer.status}")
+        return taken(post(self._url, body, headers))

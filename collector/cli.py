@@ -19,7 +19,7 @@ from collector.metrics.service import MetricsService, MetricsSettings
 from collector.offline import read_inputs
 from collector.pace import PacedSource
 from collector.pipeline import CollectorService, NoPositions
-from collector.retention import kept_transactions, retention_policy
+from collector.retention import kept_transactions
 from collector.schema import Schema, load_schema, with_options
 from collector.simulator import commands as simulator_commands
 from collector.simulator.settings import SimulationSettings
@@ -35,7 +35,7 @@ from txwatch.housekeeping import ExpiringStore, HousekeepingService
 from txwatch.monitor import Address
 from txwatch.ports import EntityStore, Service
 from txwatch.settings import Settings, current_environment, current_settings
-from txwatch.shipped import rules_document, rules_path, section
+from txwatch.shipped import retention_policy, rules_document, rules_path, section
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_size, open_workplace
 

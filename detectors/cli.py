@@ -32,7 +32,6 @@ from detectors.settings import Feedback
 from txwatch import __version__
 from txwatch.errors import SnapshotError, UsageError
 from txwatch.health import watched
-from txwatch.model import RulesVersion
 from txwatch.monitor import Address
 from txwatch.ports import ChangeStore, Service
 from txwatch.settings import Settings, current_settings
@@ -134,15 +133,7 @@ def _first(workplace: Workplace, window_seconds: int | None) -> Configuration:
     """Return what stands in the rules file, which is in force from now on."""
     path = rules_path(workplace.settings)
     configuration = read_configuration(path, window_seconds=window_seconds)
-    workplace.ledger.rules_in_force(
-        RulesVersion(
-            version=configuration.version,
-            content=configuration.content,
-            beside=configuration.beside,
-            actor=path.name,
-            reason="in the file at the start",
-        )
-    )
+    workplace.ledger.rules_in_force(configuration.as_version(path.name, "in the file at the start"))
     return configuration
 
 

@@ -10,9 +10,9 @@ from detectors.rules.lists import read_files
 from detectors.series.traffic import TrafficSettings
 from detectors.settings import DetectionSettings, Severities
 from txwatch.canary import canaries_of
-from txwatch.rulesfile import RulesDocument, parse
+from txwatch.rulesfile import RulesDocument
 from txwatch.settings import current_environment
-from txwatch.shipped import refusal, rules_document, section
+from txwatch.shipped import known_document, refusal, rules_document, section
 
 
 class DetectorsSection(DetectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,9 +40,7 @@ def known_configuration(
 
     Without `beside`, the lists are those that are there now.
     """
-    document = parse(content, str(path))
-    if not isinstance(document, RulesDocument):
-        raise refusal(path, document, content.decode(errors="replace"))
+    document = known_document(path, content)
     known = read_files(document) if beside is None else msgspec.structs.replace(document, beside=beside)
     return compiled(known, window_seconds=window_seconds)
 
@@ -57,12 +55,12 @@ def compiled(document: RulesDocument, *, window_seconds: int | None = None) -> C
     drafted = drafted_rules(document)
     if isinstance(drafted, list):
         raise refusal(Path(document.file), drafted, document.source)
-    detection = _detection(document)
+    detection, version = _detection(document), version_of(drafted)
     return Configuration(
         detection=detection,
         traffic=_traffic(detection, window_seconds),
-        rulebook=lambda: RuleBook(drafted),
-        version=version_of(drafted),
+        rulebook=lambda: RuleBook(drafted, version),
+        version=version,
         content=document.source.encode(),
         beside=document.beside,
         canaries=canaries_of(current_environment()),

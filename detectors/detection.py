@@ -7,7 +7,7 @@ The same rows in the same order give the same findings, wherever they are cut in
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,12 +18,14 @@ from detectors.rules.book import RuleBook
 from detectors.series.traffic import TrafficSettings, TrafficWatch
 from detectors.settings import DetectionSettings
 from detectors.snapshot import PackedArray, pack, unpack
-from txwatch.canary import Canaries, anomalies_of
+from txwatch.canary import Canaries, anomalies_of, parted
 from txwatch.errors import SnapshotError
-from txwatch.model import Anomaly
+from txwatch.model import Anomaly, RulesVersion
 from txwatch.ports import SeriesPoint
 
 VERSION = "2"
+
+T = TypeVar("T")
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +49,12 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes = b""
     beside: dict[str, bytes] = {}
     canaries: Canaries | None = None
+
+    def as_version(self, actor: str, reason: str) -> RulesVersion:
+        """Return it as a version that comes into force, by somebody and for a reason."""
+        return RulesVersion(
+            version=self.version, content=self.content, beside=self.beside, actor=actor, reason=reason
+        )
 
 
 class Detection:
@@ -77,7 +85,7 @@ class Detection:
     @classmethod
     def restored(cls, configuration: Configuration, payload: bytes) -> "Detection":
         """Return the detection that was dumped; raises SnapshotError when it does not fit."""
-        kept = _kept(payload)
+        kept = _decoded(payload, _Kept)
         rulebook = configuration.rulebook()
         engine = Engine.restore(kept.engine, configuration.detection, rulebook)
         traffic = TrafficWatch(configuration.traffic)
@@ -102,7 +110,7 @@ class Detection:
 
     def step(self, rows: pl.DataFrame, now: Callable[[], datetime]) -> Findings:
         """Score feed rows (columns FEED) and return what was found; `now` stamps the anomalies."""
-        rows, canaries = self._parted(rows)
+        rows, canaries = parted(rows, self._configuration.canaries)
         if rows.is_empty() and not canaries.is_empty():
             return Findings(anomalies=anomalies_of(canaries, now()), points=[])
         scored = self._engine.step(rows)
@@ -111,13 +119,6 @@ class Detection:
         anomalies = self._engine.anomalies(rows, scored, at)
         found = [*anomalies, *series_anomalies, *anomalies_of(canaries, at)]
         return Findings(anomalies=found, points=points)
-
-    def _parted(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the rows that are to be scored, and the canaries among them."""
-        canaries = self._configuration.canaries
-        if canaries is None or not (among := canaries.among(rows)).any():
-            return rows, rows.clear()
-        return rows.filter(~among), rows.filter(among)
 
     def dump(self) -> bytes:
         """Return everything that is remembered."""
@@ -148,19 +149,25 @@ class Detection:
 
 
 def rules_of(payload: bytes) -> str:
-    """Return the version of the rules under which a detection was dumped; raises SnapshotError."""
-    return _kept(payload).rules
+    """Return the version of the rules under which a detection was dumped; raises SnapshotError.
+
+    Everything else in the dump is passed over.
+    """
+    return _decoded(payload, _Labelled).rules
 
 
-class _Kept(msgspec.Struct, frozen=True, kw_only=True):
-    engine: bytes
-    arrays: dict[str, PackedArray]
-    plain: dict[str, Any]
+class _Labelled(msgspec.Struct, frozen=True, kw_only=True):
     rules: str
 
 
-def _kept(payload: bytes) -> _Kept:
+class _Kept(_Labelled, frozen=True, kw_only=True):
+    engine: bytes
+    arrays: dict[str, PackedArray]
+    plain: dict[str, Any]
+
+
+def _decoded(payload: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.msgpack.decode(payload, type=_Kept)
+        return msgspec.msgpack.decode(payload, type=kind)
     except msgspec.MsgspecError as error:
         raise SnapshotError(f"the snapshot was written by another version: {error}") from error

@@ -12,9 +12,7 @@ from detectors.troubles import broken_rule, refused_rules
 from txwatch.errors import ConfigurationError, TxwatchError
 from txwatch.model import Anomaly, RulesVersion
 from txwatch.ports import ChangeStore, Clock, Health, Progress
-from txwatch.watchedfile import GONE, Content, WatchedFile
-
-EVERY_SECONDS = 1.0
+from txwatch.watchedfile import GONE, Content, WatchedFile, needed
 
 
 class Detector(Protocol):
@@ -83,7 +81,6 @@ class RulesService:
         used = detector.configuration
         known = used.content if beside_is_same(path, used) else GONE
         self._file = WatchedFile(path, known, beside_of(path, used))
-        self._looked_at: float | None = None
         self._reading: tuple[Content, Future[Configuration]] | None = None
         self._ready: Configuration | None = None
         self._fault, self._told_faults, self._changes = "", set[str](), 0
@@ -110,7 +107,7 @@ class RulesService:
         """Look if it is time; settle what was read; change as soon as the detector may."""
         if self._reading is not None and self._reading[1].done():
             self._settle(*self._reading)
-        elif self._reading is None and self._is_due():
+        elif self._reading is None and self._file.is_due(self._clock.now()):
             self._look()
             self._tell_broken_rules()
         if self._ready is not None and not self._detector.replaying:
@@ -135,13 +132,6 @@ class RulesService:
         """What is not in force yet is taken at the next start."""
         self._aside.shutdown(wait=False, cancel_futures=True)
 
-    def _is_due(self) -> bool:
-        now = self._clock.now().timestamp()
-        if self._looked_at is not None and now - self._looked_at < EVERY_SECONDS:
-            return False
-        self._looked_at = now
-        return True
-
     def _look(self) -> None:
         content = self._file.look()
         if content is not None:
@@ -155,7 +145,7 @@ class RulesService:
             self._refuse_other_currency(configuration)
         except TxwatchError as error:
             self._file.know(content)
-            self._refuse(content, str(error))
+            self._refuse(content, error)
             return
         self._file.know(content, beside_of(self._file.path, configuration))
         self._fault = ""
@@ -170,25 +160,18 @@ class RulesService:
                 "it takes a start with empty baselines (delete the folder `snapshots` in the home)"
             )
 
-    def _refuse(self, content: Content, fault: str) -> None:
-        self._fault = fault.partition("\n")[0].rstrip(":")
+    def _refuse(self, content: Content, error: TxwatchError) -> None:
+        self._fault, fault = error.head, str(error)
         digest = hashlib.sha256(content.text).hexdigest()
         version = self._detector.configuration.version
-        self._ledger.record(str(self._file.path.name), "rules refused", {"sha256": digest, "fault": fault})
+        self._ledger.record(self._file.path.name, "rules refused", {"sha256": digest, "fault": fault})
         self._mark("rules refused", f"{version} stays: {self._fault}")
         self._detector.tell(refused_rules(digest, fault, version, self._clock.now()))
 
     def _change(self, configuration: Configuration) -> None:
         before = self._detector.configuration.version
-        kept = self._ledger.rules_in_force(
-            RulesVersion(
-                version=configuration.version,
-                content=configuration.content,
-                beside=configuration.beside,
-                actor=self._file.path.name,
-                reason="the file was edited",
-            )
-        )
+        given = configuration.as_version(self._file.path.name, "the file was edited")
+        kept = self._ledger.rules_in_force(given)
         anew = self._detector.change(configuration)
         self._ready = None
         self._changes += 1
@@ -199,7 +182,7 @@ class RulesService:
         for fault in set(self._detector.faults()) - self._told_faults:
             self._told_faults.add(fault)
             version = self._detector.configuration.version
-            self._ledger.record(str(self._file.path.name), "rule set aside", {"fault": fault})
+            self._ledger.record(self._file.path.name, "rule set aside", {"fault": fault})
             self._detector.tell(broken_rule(fault, version, self._clock.now()))
 
     def _mark(self, kind: str, sentence: str) -> None:
@@ -210,9 +193,7 @@ class RulesService:
 
 def _reader(path: Path, content: Content, window_seconds: int | None) -> Callable[[], Configuration]:
     def read() -> Configuration:
-        if content.text == GONE:
-            raise ConfigurationError(f"{path} is empty, or cannot be read")
-        return known_configuration(path, content.text, window_seconds=window_seconds)
+        return known_configuration(path, needed(path, content), window_seconds=window_seconds)
 
     return read
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import polars as pl
 
-from txwatch.errors import ConfigurationError
 from txwatch.model import (
     Anomaly,
     AnomalyType,
@@ -24,12 +23,12 @@ from txwatch.model import (
     Status,
     transaction_anomaly_id,
 )
+from txwatch.secretkey import secret_key
 
 KEY = "TXWATCH_CANARY_KEY"
 MERCHANT = "txwatch-canary"
 AMOUNT = 1.0
 _PREFIX = "canary-"
-_KEY_BYTES = 32
 _DIGITS = 32
 
 
@@ -76,21 +75,19 @@ def canaries_of(environment: Mapping[str, str]) -> Canaries | None:
     text = environment.get(KEY, "")
     if not text:
         return None
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) < _KEY_BYTES:
-        raise ConfigurationError(f"{KEY} is not 64 hexadecimal digits; `txwatch init` draws one")
-    return Canaries(key)
+    return Canaries(secret_key(KEY, text))
+
+
+def parted(rows: pl.DataFrame, canaries: Canaries | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows that are none, and the canaries among them."""
+    if canaries is None or not (among := canaries.among(rows)).any():
+        return rows, rows.clear()
+    return rows.filter(~among), rows.filter(among)
 
 
 def without(rows: pl.DataFrame, canaries: Canaries | None) -> pl.DataFrame:
     """Return rows without the canaries among them."""
-    if canaries is None or rows.is_empty():
-        return rows
-    among = canaries.among(rows)
-    return rows.filter(~among) if among.any() else rows
+    return parted(rows, canaries)[0]
 
 
 def anomalies_of(rows: pl.DataFrame, detected_at: datetime) -> list[Anomaly]:

@@ -24,6 +24,11 @@ class TxwatchError(Exception):
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
 
+    @property
+    def head(self) -> str:
+        """The sentence alone, without the places that may follow it line by line."""
+        return str(self).partition("\n")[0].rstrip(":")
+
 
 class UsageError(TxwatchError):
     """The command or its arguments are wrong."""

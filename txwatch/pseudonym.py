@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from txwatch.errors import ConfigurationError
+from txwatch.secretkey import secret_key
 
 KEY = "TXWATCH_PSEUDONYM_KEY"
 """The setting: 64 hexadecimal digits, or VERSION:DIGITS once the first key was replaced."""
@@ -44,9 +44,8 @@ def pseudonyms_of(secrets: Mapping[str, str]) -> Pseudonyms | None:
         return None
     version, _, digits = text.rpartition(":")
     try:
-        key, number = bytes.fromhex(digits), int(version or "1")
+        number = int(version or "1")
     except ValueError:
-        key, number = b"", 0
-    if len(key) < hashlib.sha256().digest_size or number < 1:
-        raise ConfigurationError(f"{KEY} is not 64 hexadecimal digits; `txwatch init` draws one")
+        number = 0
+    key = secret_key(KEY, digits if number >= 1 else "")
     return Pseudonyms(key, number)

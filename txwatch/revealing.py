@@ -11,10 +11,9 @@ from rich.progress import Progress
 from txwatch.clock import SystemClock
 from txwatch.errors import ConfigurationError, StoreError, TxwatchError, UsageError
 from txwatch.ledger import Ledger
-from txwatch.ports import RetentionPolicy
 from txwatch.pseudonym import KEY, KINDS, Pseudonyms, pseudonyms_of
 from txwatch.settings import Settings, current_environment, current_settings
-from txwatch.shipped import rules_document, rules_path, section
+from txwatch.shipped import retention_policy
 from txwatch.unmasking import Hidden, Reach, hidden, revealed
 from txwatch.workplace import Workplace, open_workplace
 
@@ -84,8 +83,7 @@ def _pseudonyms() -> Pseudonyms:
 
 def _looked_for(workplace: Workplace, pseudonyms: Pseudonyms, wanted: Hidden) -> str | None:
     """Look through what is kept, behind a progress bar."""
-    document = rules_document(rules_path(workplace.settings))
-    kept = section(document, "retention", RetentionPolicy, RetentionPolicy())
+    kept = retention_policy(workplace.settings)
     reach = Reach(now=workplace.clock.now(), anomalies=kept.anomalies, transactions=kept.transactions)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("looking back", total=1.0)

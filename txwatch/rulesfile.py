@@ -103,9 +103,9 @@ class RulesDocument(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-def load(path: Path, sections: Sequence[str] = SECTIONS) -> RulesDocument | list[Problem]:
-    """Read and parse a file of these sections; raises InputError when it cannot be read at all."""
-    return parse(read_bytes(path), str(path), sections)
+def load(path: Path) -> RulesDocument | list[Problem]:
+    """Read and parse a file; raises InputError when it cannot be read at all."""
+    return parse(read_bytes(path), str(path))
 
 
 def read_bytes(path: Path) -> bytes:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from txwatch.errors import ConfigurationError, InputError
+from txwatch.ports import RetentionPolicy
 from txwatch.problems import Problem, render
-from txwatch.rulesfile import RulesDocument, load
+from txwatch.rulesfile import SECTIONS, RulesDocument, parse, read_bytes
 from txwatch.sections import read_section
 from txwatch.settings import Settings
 
@@ -28,12 +29,23 @@ def rules_path(settings: Settings) -> Path:
     return shipped
 
 
-def rules_document(path: Path) -> RulesDocument:
-    """Return the parsed file; raises ConfigurationError with every fault in its place."""
-    document = load(path)
+def rules_document(path: Path, sections: Sequence[str] = SECTIONS) -> RulesDocument:
+    """Return the parsed file of these sections; raises ConfigurationError with every fault in its place."""
+    return known_document(path, read_bytes(path), sections)
+
+
+def known_document(path: Path, content: bytes, sections: Sequence[str] = SECTIONS) -> RulesDocument:
+    """Return what stood in a file, parsed; raises ConfigurationError with every fault in its place."""
+    document = parse(content, str(path), sections)
     if isinstance(document, RulesDocument):
         return document
-    raise refusal(path, document, path.read_text(errors="replace"))
+    raise refusal(path, document, content.decode(errors="replace"))
+
+
+def retention_policy(settings: Settings) -> RetentionPolicy:
+    """Return how long everything is kept; raises ConfigurationError for a faulty rules file."""
+    document = rules_document(rules_path(settings))
+    return section(document, "retention", RetentionPolicy, RetentionPolicy())
 
 
 def section(document: RulesDocument, name: str, kind: type[T], default: T) -> T:

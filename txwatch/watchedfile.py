@@ -1,12 +1,16 @@
 """A file that people edit while processes run: has its content become another, and stays so?"""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from txwatch.errors import InputError
+from txwatch.errors import ConfigurationError, InputError
 from txwatch.rulesfile import read_bytes
+
+EVERY_SECONDS = 1.0
+"""How often to look."""
 
 GONE = b""
 """In place of what stands in a file that cannot be read."""
@@ -23,7 +27,8 @@ class Content(msgspec.Struct, frozen=True):
 class WatchedFile:
     """Tells when the content has changed, not when the file was touched.
 
-    A content counts when two looks in turn find the same: what is half written is not taken.
+    Look when it `is_due`.  A content counts when two looks in turn find the same: what is half written
+    is not taken.
     """
 
     def __init__(self, path: Path, known: bytes, beside: Sequence[Path] = ()) -> None:
@@ -32,6 +37,15 @@ class WatchedFile:
         self._beside = tuple(beside)
         self._known = Content(known, _stamps(self._beside))
         self._last = self._known
+        self._looked_at: float | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether it is time to look, and count it as looked at."""
+        at = now.timestamp()
+        if self._looked_at is not None and at - self._looked_at < EVERY_SECONDS:
+            return False
+        self._looked_at = at
+        return True
 
     @property
     def unsettled(self) -> bool:
@@ -50,6 +64,13 @@ class WatchedFile:
             self._beside = tuple(beside)
             content = Content(content.text, _stamps(self._beside))
         self._known = self._last = content
+
+
+def needed(path: Path, content: Content) -> bytes:
+    """Return the text of a content; raises ConfigurationError where there is none."""
+    if content.text == GONE:
+        raise ConfigurationError(f"{path} is empty, or cannot be read")
+    return content.text
 
 
 def _read(path: Path) -> bytes:

@@ -66,8 +66,8 @@ class Hits(msgspec.Struct, frozen=True, kw_only=True):
 class RuleBook:
     """The rules in force, with the state of the windows that they declare."""
 
-    def __init__(self, drafted: Draft) -> None:
-        """Take the rules of a draft without errors; see `compile_rules`."""
+    def __init__(self, drafted: Draft, version: str) -> None:
+        """Take the rules of a draft without errors and its `version_of`; see `compile_rules`."""
         self._features = drafted.features
         self._lists = drafted.lists
         self._live = tuple(rule for rule in drafted.rules if rule.spec.mode == "live")
@@ -77,7 +77,7 @@ class RuleBook:
         self._inputs = {feature.name: input_of(feature) for feature in self._features}
         self._windows = Windows(self._features, _definitions(drafted))
         self._set_aside: dict[int, str] = {}
-        self.version = version_of(drafted)
+        self.version = version
         self.columns = _columns(self._features, self._rules)
 
     @property
@@ -162,7 +162,7 @@ class RuleBook:
 def compile_rules(document: RulesDocument) -> RuleBook | list[Problem]:
     """Return the rule book of a document, or every error for which it is refused."""
     drafted = drafted_rules(document)
-    return drafted if isinstance(drafted, list) else RuleBook(drafted)
+    return drafted if isinstance(drafted, list) else RuleBook(drafted, version_of(drafted))
 
 
 def drafted_rules(document: RulesDocument) -> Draft | list[Problem]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from grafana.access.pages import EDIT, VIEW, bring_folder
+from grafana.access.pages import EDIT, LOOK_ONLY, bring_folder
 from grafana.access.roles import ADMINISTRATORS
 from grafana.access.server import Json
 from grafana.access.work import Work
@@ -18,7 +18,7 @@ def bring_rules(work: Work, api: Any, teams: dict[str, int], *, force: bool) -> 
 
     `api` is the client within operations, `teams` has the numbers of its teams.
     """
-    rights: list[Json] = [{"role": who, "permission": VIEW} for who in ("Viewer", "Editor")]
+    rights = [*LOOK_ONLY]
     if ADMINISTRATORS in teams:
         rights.append({"teamId": teams[ADMINISTRATORS], "permission": EDIT})
     bring_folder(work, api, EDITABLE_FOLDER, rights)

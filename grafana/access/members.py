@@ -1,7 +1,8 @@
 """People and programs in the organisations: exactly who the file names, as what it says."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from grafana.access.people import People, Person, Program
@@ -28,11 +29,13 @@ class Members:
 
     def bring(self, wanted: People, *, prune: bool) -> None:
         """Make those who are missing; with `prune` whoever the file does not name leaves."""
-        for person in wanted.people:
-            self._person(person)
+        known = [person for person in wanted.people if self._account(person)]
         named = {person.login for person in wanted.people}
         for audience in self._audiences():
-            self._strangers(audience, named, prune=prune)
+            members = self._members(audience)
+            for person in known:
+                self._place(person, audience, members.get(person.login))
+            self._strangers(audience, members, named, prune=prune)
             self._teams(audience, wanted.people)
         for program in wanted.programs:
             self._program(program)
@@ -40,16 +43,13 @@ class Members:
     def _audiences(self) -> list[Audience]:
         return [audience for audience in AUDIENCES if audience.name in self._numbers]
 
-    def _person(self, person: Person) -> None:
+    def _account(self, person: Person) -> bool:
+        """Make the account if it is missing; return whether there is one now."""
         api: Any = self._server.within()
-        if found(lambda: api.users.find_user(person.login)) is None:
-            self._work.change(f"{person.login} may log in", lambda: self._make(person))
-            if self._work.dry_run:
-                return
-        places = person.places()
-        for audience in self._audiences():
-            place = places.get(audience.name)
-            self._place(person, audience, place.role if place else None)
+        if found(lambda: api.users.find_user(person.login)) is not None:
+            return True
+        self._work.change(f"{person.login} may log in", lambda: self._make(person))
+        return not self._work.dry_run
 
     def _make(self, person: Person) -> None:
         """Make the account in an organisation where the person belongs, so that it is in no other."""
@@ -66,10 +66,11 @@ class Members:
         self._keep(person.login, password)
         api.admin.create_user(account)
 
-    def _place(self, person: Person, audience: Audience, role: str | None) -> None:
+    def _place(self, person: Person, audience: Audience, present: Json | None) -> None:
         api: Any = self._server.within()
         number = self._numbers[audience.name]
-        present = self._members(audience).get(person.login)
+        place = person.places().get(audience.name)
+        role = place.role if place else None
         if present is None and role is not None:
             entry = {"loginOrEmail": person.login, "role": role}
             self._work.change(
@@ -94,8 +95,10 @@ class Members:
             lambda: api.organizations.organization_user_delete(number, member["userId"]),
         )
 
-    def _strangers(self, audience: Audience, named: set[str], *, prune: bool) -> None:
-        for login, member in self._members(audience).items():
+    def _strangers(
+        self, audience: Audience, members: Mapping[str, Json], named: set[str], *, prune: bool
+    ) -> None:
+        for login, member in members.items():
             if login in named or login == self._administrator:
                 continue
             if prune:
@@ -121,13 +124,13 @@ class Members:
                 user = accounts[login]["userId"]
                 self._work.change(
                     f"{login} is in team {team} of {audience.title}",
-                    lambda user=user, number=number: api.teams.add_team_member(number, user),  # type: ignore[misc]  # bound to this turn
+                    partial(api.teams.add_team_member, number, user),
                 )
             for login in sorted(set(members) - wanted - {self._administrator}):
                 user = members[login]
                 self._work.change(
                     f"{login} is no longer in team {team} of {audience.title}",
-                    lambda user=user, number=number: api.teams.remove_team_member(number, user),  # type: ignore[misc]  # bound to this turn
+                    partial(api.teams.remove_team_member, number, user),
                 )
 
     def _program(self, program: Program) -> None:
@@ -158,7 +161,7 @@ def bring_teams(work: Work, api: Any, audience: Audience) -> None:
         else:
             work.change(
                 f"team {team} of {audience.title} made",
-                lambda team=team: api.teams.add_team({"name": team}),  # type: ignore[misc]  # bound to this turn
+                partial(api.teams.add_team, {"name": team}),
             )
 
 

@@ -1,5 +1,6 @@
 """Folders, who may do what in them, dashboards, and the page that opens first."""
 
+from functools import partial
 from typing import Any
 
 from grafana_client.model import PersonalPreferences
@@ -99,10 +100,9 @@ def _remove_others(work: Work, api: Any, wanted: set[str]) -> None:
     """Delete dashboards in our folder that nothing makes any more."""
     for each in api.search.search_dashboards(type_="dash-db"):
         if each.get("folderUid") == FOLDER["uid"] and each["uid"] not in wanted:
-            uid = each["uid"]
             work.change(
                 f"dashboard {each['title']} deleted: the code has none of that name",
-                lambda uid=uid: api.dashboard.delete_dashboard(uid),  # type: ignore[misc]  # bound to this turn
+                partial(api.dashboard.delete_dashboard, each["uid"]),
             )
 
 

@@ -17,9 +17,9 @@ import msgspec
 from grafana.access.roles import MEMBERSHIPS, Membership, Role
 from grafana.audience import Audience
 from txwatch.problems import Problem
-from txwatch.rulesfile import RulesDocument, load
+from txwatch.rulesfile import RulesDocument
 from txwatch.sections import read_section
-from txwatch.shipped import refusal
+from txwatch.shipped import refusal, rules_document
 
 Name = Annotated[
     str,
@@ -77,9 +77,7 @@ def read_people(path: Path) -> People:
 
     Raises InputError where the file cannot be read, ConfigurationError with every fault in its place.
     """
-    document = load(path, SECTIONS)
-    if not isinstance(document, RulesDocument):
-        raise refusal(path, document, path.read_text(errors="replace"))
+    document = rules_document(path, SECTIONS)
     people = read_section(document, ("people",), tuple[Person, ...], ())
     programs = read_section(document, ("programs",), tuple[Program, ...], ())
     problems = [problem for part in (people, programs) if isinstance(part, list) for problem in part]

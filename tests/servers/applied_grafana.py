@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import urllib3
-from grafana_server import PASSWORD, GrafanaServer
+from grafana_server import PASSWORD, GrafanaServer, as_administrator
 from influx_fixtures import InfluxStores
 
 from grafana.audience import AUDIENCES, Audience
@@ -89,12 +89,7 @@ class AppliedGrafana:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """What it answers its administrator; raises AssertionError when that is none of success."""
-        secret = base64.b64encode(f"admin:{self.password}".encode()).decode()
-        known = {"Authorization": f"Basic {secret}", "Content-Type": "application/json"}
-        text = None if body is None else json.dumps(body)
-        answer = urllib3.request(method, self.url + path, body=text, headers=known | headers)
-        assert answer.status < 300, f"{path}: {answer.status} {answer.data.decode()}"
-        return answer.json()
+        return as_administrator(self.url, self.password, method, path, body, **headers)
 
 
 @contextmanager

@@ -54,19 +54,26 @@ class GrafanaServer(RunningServer):
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Return the answer; raises AssertionError when it is none of success."""
-        secret = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
-        answer = urllib3.request(
-            method,
-            self.url + path,
-            body=json.dumps(body) if body is not None else None,
-            headers={"Authorization": f"Basic {secret}", "Content-Type": "application/json", **headers},
-        )
-        assert answer.status < 300, f"{path}: {answer.status} {answer.data.decode()}"
-        return answer.json()
+        return as_administrator(self.url, PASSWORD, method, path, body, **headers)
 
     def _healthy(self) -> bool:
         with urllib.request.urlopen(f"{self.url}/api/health", timeout=2) as answer:
             return answer.status == 200
+
+
+def as_administrator(
+    url: str, password: str, method: str, path: str, body: Any = None, **headers: str
+) -> Any:
+    """Return what a Grafana answers its administrator; raises AssertionError when it is none of success."""
+    secret = base64.b64encode(f"admin:{password}".encode()).decode()
+    answer = urllib3.request(
+        method,
+        url + path,
+        body=json.dumps(body) if body is not None else None,
+        headers={"Authorization": f"Basic {secret}", "Content-Type": "application/json", **headers},
+    )
+    assert answer.status < 300, f"{path}: {answer.status} {answer.data.decode()}"
+    return answer.json()
 
 
 def composed_environment(values: Mapping[str, str]) -> dict[str, str]:

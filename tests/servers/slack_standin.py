@@ -9,9 +9,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs
+
+from web_standin import served
 
 TOKEN = "xoxb-test"
 
@@ -121,14 +123,5 @@ class Handler(BaseHTTPRequestHandler):
 def slack() -> Iterator[tuple[SlackStandIn, str]]:
     """Yield the stand-in and its address."""
     standin = SlackStandIn()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.standin = standin
-    server.handle_error = lambda *_: None
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield standin, f"http://127.0.0.1:{server.server_port}/api/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(Handler, standin) as port:
+        yield standin, f"http://127.0.0.1:{port}/api/"

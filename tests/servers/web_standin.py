@@ -49,7 +49,14 @@ class Handler(BaseHTTPRequestHandler):
 def web(context=None) -> Iterator[tuple[WebStandIn, str]]:
     """Yield the stand-in and its address; `context` makes it speak TLS."""
     standin = WebStandIn()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with served(Handler, standin, context) as port:
+        yield standin, f"{'http' if context is None else 'https'}://127.0.0.1:{port}"
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler], standin: object, context=None) -> Iterator[int]:
+    """Serve on loopback with a handler that knows its stand-in as `server.standin`; yield the port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.standin = standin
     server.handle_error = lambda *_: None
     if context is not None:
@@ -57,7 +64,7 @@ def web(context=None) -> Iterator[tuple[WebStandIn, str]]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield standin, f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_port}"
+        yield server.server_port
     finally:
         server.shutdown()
         thread.join()

@@ -10,9 +10,8 @@ import typer
 from txwatch.errors import UsageError
 from txwatch.init.envfile import is_open_to_others, read_env, write_env
 from txwatch.init.secret import ADMIN_PASSWORD, ADMIN_TOKEN, ASKED, DRAWN, TOKENS
-from txwatch.ports import RetentionPolicy
 from txwatch.settings import current_settings
-from txwatch.shipped import rules_document, rules_path, section
+from txwatch.shipped import retention_policy
 
 ADMIN_USER = "admin"
 
@@ -84,15 +83,10 @@ def _influx(env: Path, url: str, org: str, *, dry_run: bool) -> Iterator[Line]:
     admin_token = present.get(ADMIN_TOKEN)
     if not admin_token:
         raise UsageError(f"{ADMIN_TOKEN} is not in {env}; put the operator token of {url} there")
-    result = setup.initialise(url, admin_token, org, _retention(), dry_run=dry_run)
+    result = setup.initialise(url, admin_token, org, retention_policy(current_settings()), dry_run=dry_run)
     yield from (Line("found", sentence) for sentence in result.found)
     yield from (Line(done, sentence) for sentence in result.changes)
     new = {TOKENS[role]: token for role, token in result.tokens.items() if present.get(TOKENS[role]) != token}
     if new and not dry_run:
         write_env(env, new)
     yield from (Line(done, f"{name} written to {env}") for name in new)
-
-
-def _retention() -> RetentionPolicy:
-    document = rules_document(rules_path(current_settings()))
-    return section(document, "retention", RetentionPolicy, RetentionPolicy())
