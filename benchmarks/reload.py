@@ -59,7 +59,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--rate", type=int, default=5_000)
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--users", type=int, default=200_000)
     parser.add_argument("--every", type=float, default=8.0)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
@@ -91,7 +91,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     store = Watched(open_store(f"sqlite:///{folder / 'store.db'}", clock, writer=False))
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", clock)
     detection = Detection.fresh(read_configuration(rules))
-    detector = DetectorService(store, ledger, detection, clock, at={})
+    detector = DetectorService(store, ledger, detection, clock, at={}, aside=ThreadPoolExecutor(1))
     service = RulesService(rules, detector, ledger, clock, ThreadPoolExecutor(1))
     edits, seen = follow(writer, detector, service, store, rules, options.every)
     changes = service.health().figures["changes_total"]
@@ -176,7 +176,7 @@ def transactions(chance, first: int, count: int, users: int) -> pl.DataFrame:
         "transaction_id": [f"t{first + i}" for i in range(count)],
         "timestamp": [now + timedelta(milliseconds=i * 1000 * TICK_SECONDS / count) for i in range(count)],
         "user_id": [f"u{each}" for each in user],
-        "merchant_id": [f"m{each % 997}" for each in chance.integers(5000, size=count)],
+        "merchant_id": [f"m{each}" for each in chance.integers(users // 10, size=count)],
         "amount": np.round(np.exp(3 + user % 5 / 3 + chance.normal(0, 0.5, count)), 2),
         "currency": ["EUR"] * count,
         "status": ["approved"] * count,

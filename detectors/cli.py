@@ -100,6 +100,7 @@ def open_detector(workplace: Workplace, *, window_seconds: int | None = None) ->
         detection,
         workplace.clock,
         at={} if snapshot is None else snapshot.cursors,
+        aside=ThreadPoolExecutor(1, thread_name_prefix="snapshots"),
         batch=settings.batch,
         snapshot_seconds=settings.snapshot_seconds,
     )

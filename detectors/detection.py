@@ -7,7 +7,7 @@ The same rows in the same order give the same findings, wherever they are cut in
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,15 +17,13 @@ from detectors.engine import Engine
 from detectors.rules.book import RuleBook
 from detectors.series.traffic import TrafficSettings, TrafficWatch
 from detectors.settings import DetectionSettings
-from detectors.snapshot import PackedArray, pack, unpack
+from detectors.snapshot import PackedArray, encode, framed, opened, pack, unpack
 from txwatch.canary import Canaries, anomalies_of, parted
 from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly, RulesVersion
 from txwatch.ports import SeriesPoint
 
-VERSION = "2"
-
-T = TypeVar("T")
+VERSION = "3"
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,9 +83,9 @@ class Detection:
     @classmethod
     def restored(cls, configuration: Configuration, payload: bytes) -> "Detection":
         """Return the detection that was dumped; raises SnapshotError when it does not fit."""
-        kept = _decoded(payload, _Kept)
+        kept, engine_payload = opened(memoryview(payload), _Kept)
         rulebook = configuration.rulebook()
-        engine = Engine.restore(kept.engine, configuration.detection, rulebook)
+        engine = Engine.restore(bytes(engine_payload), configuration.detection, rulebook)
         traffic = TrafficWatch(configuration.traffic)
         traffic.restore(unpack(kept.arrays) | kept.plain)
         return cls(engine, traffic, rulebook, configuration)
@@ -122,16 +120,18 @@ class Detection:
 
     def dump(self) -> bytes:
         """Return everything that is remembered."""
-        traffic = self._traffic.dump()
-        arrays = {name: value for name, value in traffic.items() if isinstance(value, np.ndarray)}
+        return b"".join(self.copied()())
+
+    def copied(self) -> Callable[[], list[bytes]]:
+        """Copy everything that is remembered; return what makes a dump of the copy, in any thread.
+
+        The dump comes in pieces.
+        """
+        engine, traffic = self._engine.contents(), self._traffic.dump()
+        arrays = pack({name: value for name, value in traffic.items() if isinstance(value, np.ndarray)})
         plain = {name: value for name, value in traffic.items() if name not in arrays}
-        kept = _Kept(
-            engine=self._engine.dump(),
-            arrays=pack(arrays),
-            plain=plain,
-            rules=self._configuration.version,
-        )
-        return msgspec.msgpack.encode(kept)
+        kept = _Kept(arrays=arrays, plain=plain, rules=self._configuration.version)
+        return lambda: [*framed(kept), *encode(engine)]
 
     def figures(self) -> dict[str, float]:
         """Return what the detection says of itself: entities, memory, series, late rows."""
@@ -153,7 +153,7 @@ def rules_of(payload: bytes) -> str:
 
     Everything else in the dump is passed over.
     """
-    return _decoded(payload, _Labelled).rules
+    return opened(memoryview(payload), _Labelled)[0].rules
 
 
 class _Labelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,13 +161,5 @@ class _Labelled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Kept(_Labelled, frozen=True, kw_only=True):
-    engine: bytes
     arrays: dict[str, PackedArray]
     plain: dict[str, Any]
-
-
-def _decoded(payload: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.msgpack.decode(payload, type=kind)
-    except msgspec.MsgspecError as error:
-        raise SnapshotError(f"the snapshot was written by another version: {error}") from error

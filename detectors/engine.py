@@ -132,16 +132,18 @@ class Engine:
 
     def dump(self) -> bytes:
         """Return everything that the engine remembers."""
+        return b"".join(snapshot.encode(self.contents()))
+
+    def contents(self) -> snapshot.Contents:
+        """Return a copy of everything that the engine remembers."""
         arrays = {name: snapshot.pack(state.dump()) for name, state in self._states().items()}
         arrays["remembered"] = snapshot.pack(self._remembered.dump())
-        return snapshot.encode(
-            snapshot.Contents(
-                format=snapshot.FORMAT,
-                ids=self._builder.dump(),
-                arrays=arrays,
-                watermark=self._watermark,
-                rules=self._rulebook.dump() if self._rulebook else b"",
-            )
+        return snapshot.Contents(
+            format=snapshot.FORMAT,
+            ids=self._builder.dump(),
+            arrays=arrays,
+            watermark=self._watermark,
+            rules=self._rulebook.dump() if self._rulebook else b"",
         )
 
     @classmethod

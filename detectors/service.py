@@ -1,13 +1,16 @@
 """The detector at work: reads the feed, scores it, writes anomalies back, commits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Protocol
 
 import numpy as np
 import polars as pl
 
 from detectors.detection import Configuration, Detection, Findings
+from detectors.keeping import Keeping, Kept
 from txwatch.errors import StoreBusyError
+from txwatch.ledger.snapshots import Written
 from txwatch.model import Anomaly, Cursor, Mode, Partition
 from txwatch.ports import Clock, Health, Progress, Store
 
@@ -32,10 +35,13 @@ class DetectionLedger(Protocol):
     ) -> None:
         """In one transaction: move the cursors and queue the new anomalies."""
 
-    def save_snapshot(
-        self, consumer: str, cursors: Mapping[Partition, Cursor], payload: bytes, version: str
+    def write_snapshot(self, consumer: str, payload: Iterable[bytes]) -> Written:
+        """Write a state to a file; may be called in any thread."""
+
+    def record_snapshot(
+        self, consumer: str, cursors: Mapping[Partition, Cursor], written: Written, version: str
     ) -> None:
-        """Keep the state that belongs to these cursors."""
+        """Make a written state the newest one, for these cursors."""
 
 
 class DetectorService:
@@ -44,7 +50,8 @@ class DetectorService:
     1. Read the feed beyond the cursors; score it; the state moves on in memory.
     2. Write anomalies and series windows to the store (idempotent: ids depend on the message alone).
     3. In one ledger transaction: move the committed cursors, queue the new anomalies.
-    4. Every `snapshot_seconds`, and on closing, keep the state together with its cursors.
+    4. Every `snapshot_seconds`, after a quiet second, and on closing, keep the state together with its
+       cursors: a copy is taken between two batches and written aside (`keeping`).
 
     After a crash the state comes back from the last snapshot and the rows up to the committed cursors
     are scored again, to the same result, but neither written nor queued a second time.  No snapshot is
@@ -61,27 +68,27 @@ class DetectorService:
         clock: Clock,
         *,
         at: Mapping[Partition, Cursor],
+        aside: Executor,
         batch: int = 1000,
         snapshot_seconds: float = 10.0,
     ) -> None:
-        """`detection` is the state that belongs to the cursors `at` (both empty on the first run)."""
+        """`detection` is the state that belongs to the cursors `at` (both empty on the first run).
+
+        `aside` has one thread and writes snapshots; it is ended with the service.
+        """
         self._store = store
         self._ledger = ledger
         self._detection = detection
         self._clock = clock
         self._batch = batch
-        self._snapshot_seconds = snapshot_seconds
         self._cursors = dict(at)
         self._committed = ledger.cursors(CONSUMER)
         self._replaying = self._is_behind()
         self._unwritten: Findings | None = None
         self._told: list[Anomaly] = []
         self._away = ""
-        self._saved_cursors = dict(at)
-        self._saved_at = clock.now()
-        self._counts = dict.fromkeys(
-            ("transactions_total", "anomalies_total", "replayed_total", "snapshots_total"), 0
-        )
+        self._keeping = Keeping(CONSUMER, ledger, clock, aside, at=at, every_seconds=snapshot_seconds)
+        self._counts = dict.fromkeys(("transactions_total", "anomalies_total", "replayed_total"), 0)
         self._closed = False
 
     @property
@@ -115,7 +122,7 @@ class DetectorService:
         for part, known in parts[:1]:
             self._score(part, known=known)
         self._replaying = self._replaying and bool(parts) and self._is_behind()
-        self._snapshot_if_due(idle=rows.is_empty())
+        self._keeping.step(self._cursors, lambda: kept(self._detection), idle=rows.is_empty())
         return Progress(handled=rows.height, finished=True)
 
     def change(self, configuration: Configuration) -> list[str]:
@@ -125,7 +132,7 @@ class DetectorService:
         scored again after a crash is scored under the configuration that was in force.
         """
         changed, anew = self._detection.changed(configuration)
-        self._keep(changed)
+        self._keeping.keep(self._cursors, kept(changed))
         self._detection = changed
         return anew
 
@@ -149,15 +156,21 @@ class DetectorService:
             sentence="; ".join(faults)
             or f"{counts['transactions_total']:,} scored, {counts['anomalies_total']:,} anomalies",
             figures={name: float(count) for name, count in counts.items()}
-            | {"runs_total": float(self._detection.runs)},
+            | {"runs_total": float(self._detection.runs)}
+            | {"snapshots_total": float(self._keeping.recorded)},
         )
 
     def close(self) -> None:
         """Keep the state, so that the next start replays nothing; after a refused write it replays."""
-        if not self._closed:
-            self._closed = True
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._keeping.wait()
             if self._unwritten is None:
-                self._snapshot()
+                self._keeping.keep_last(self._cursors, lambda: kept(self._detection))
+        finally:
+            self._keeping.close()
 
     def _is_behind(self) -> bool:
         nowhere = Cursor(0, -1)
@@ -195,20 +208,10 @@ class DetectorService:
             self._counts["anomalies_total"] += len(self._told)
             self._told = []
 
-    def _snapshot_if_due(self, *, idle: bool) -> None:
-        waited = (self._clock.now() - self._saved_at).total_seconds()
-        if waited >= self._snapshot_seconds or (idle and waited >= 1.0):
-            self._snapshot()
 
-    def _snapshot(self) -> None:
-        if self._cursors != self._saved_cursors:
-            self._keep(self._detection)
-        self._saved_at = self._clock.now()
-
-    def _keep(self, detection: Detection) -> None:
-        self._ledger.save_snapshot(CONSUMER, self._cursors, detection.dump(), detection.version)
-        self._saved_cursors, self._saved_at = dict(self._cursors), self._clock.now()
-        self._counts["snapshots_total"] += 1
+def kept(detection: Detection) -> Kept:
+    """Return a copy of a detection's state."""
+    return Kept(encode=detection.copied(), version=detection.version)
 
 
 def split_at(rows: pl.DataFrame, committed: Mapping[Partition, Cursor]) -> list[tuple[pl.DataFrame, bool]]:

@@ -105,7 +105,7 @@ def _services(
         ledger.record("detectors", f"{kind} in use", {"version": versions[kind]})
     source = SimulatorSource(Simulation(settings), {}, live=clock)
     detection = Detection.fresh(configuration)
-    detector = DetectorService(store, ledger, detection, clock, at={}, batch=5_000)
+    detector = DetectorService(store, ledger, detection, clock, at={}, aside=AtOnce(), batch=5_000)
     return [
         FromKafka(WithFaults(source, clock), store, store, ledger, clock, batch=5_000),
         MetricsService(store, ledger, clock, MetricsSettings(rates=RATES)),

@@ -16,7 +16,7 @@ from txwatch.model import Cursor, Partition
 from txwatch.ports import AnomalyQuery
 from txwatch.settings import Settings
 from txwatch.shipped import rules_path
-from txwatch.testing import ManualClock, MemoryStore
+from txwatch.testing import AtOnce, ManualClock, MemoryStore
 
 HERE = Partition("simulator", 0)
 
@@ -54,7 +54,9 @@ class Bench:
         fresh = Detection.fresh(self.configuration)
         detection = Detection.restored(self.configuration, kept.payload) if kept else fresh
         at = kept.cursors if kept else {}
-        return DetectorService(self.store, self.ledger, detection, self.clock, at=at, batch=400)
+        return DetectorService(
+            self.store, self.ledger, detection, self.clock, at=at, aside=AtOnce(), batch=400
+        )
 
     def found(self):
         return {

@@ -75,7 +75,14 @@ class Bench:
             detection = Detection.restored(configuration, kept.payload)
         at = kept.cursors if kept else {}
         self.detector = DetectorService(
-            self.store, self.ledger, detection, self.clock, at=at, batch=400, snapshot_seconds=1e9
+            self.store,
+            self.ledger,
+            detection,
+            self.clock,
+            at=at,
+            aside=AtOnce(),
+            batch=400,
+            snapshot_seconds=1e9,
         )
         self.rules = RulesService(self.path, self.detector, self.ledger, self.clock, AtOnce())
         self.rules.catch_up()

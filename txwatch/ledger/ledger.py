@@ -1,6 +1,6 @@
 """`Ledger`: the one door to operational state; each method is one transaction."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -13,13 +13,13 @@ from txwatch.ledger.alertbook import AlertBook
 from txwatch.ledger.database import folder_beside, open_database, sentences
 from txwatch.ledger.postgres import READING
 from txwatch.ledger.queue import Discovery
-from txwatch.ledger.snapshots import Snapshot
+from txwatch.ledger.snapshots import Snapshot, Written
 from txwatch.model import Anomaly, AnomalyLabel, Cursor, Partition, RulesVersion
 from txwatch.ports import AuditRecord, Clock
 
 
 class Ledger:
-    """What was committed is on the disk; what raised left nothing.  Not for use by several threads."""
+    """What was committed is on the disk; what raised left nothing.  Not for several threads."""
 
     def __init__(self, engine: Engine, folder: Path, clock: Clock) -> None:
         self._engine = engine
@@ -68,7 +68,19 @@ class Ledger:
         self, consumer: str, cursors: Mapping[Partition, Cursor], payload: bytes, version: str
     ) -> None:
         """Keep the state that belongs to these cursors; the last two are kept."""
-        written = snapshots.write_payload(self._folder, consumer, payload)
+        self.record_snapshot(consumer, cursors, self.write_snapshot(consumer, [payload]), version)
+
+    def write_snapshot(self, consumer: str, payload: Iterable[bytes]) -> Written:
+        """Write a state, in pieces, to a file that is no snapshot yet; any thread may call this method.
+
+        What is not recorded before the consumer's next `record_snapshot` is gone then.
+        """
+        return snapshots.write_payload(self._folder, consumer, payload)
+
+    def record_snapshot(
+        self, consumer: str, cursors: Mapping[Partition, Cursor], written: Written, version: str
+    ) -> None:
+        """Make a written state the newest snapshot, for these cursors."""
         with self._writing() as connection:
             needed = snapshots.record(connection, consumer, cursors, written, version, self._now())
         snapshots.sweep(self._folder, consumer, needed)

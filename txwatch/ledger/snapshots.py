@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,6 +27,9 @@ from txwatch.model import Cursor, Partition
 
 KEPT = 2
 
+Written = tuple[str, str]
+"""A payload on the disk that no record names yet: file name, sha256."""
+
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A state and its cursors.  `note` says why it is not the newest one, where it is not."""
@@ -36,18 +40,20 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def write_payload(folder: Path, consumer: str, payload: bytes) -> tuple[str, str]:
-    """Write the payload durably; returns (file name, sha256)."""
-    digest = hashlib.sha256(payload).hexdigest()
+def write_payload(folder: Path, consumer: str, payload: Iterable[bytes]) -> Written:
+    """Write the payload durably, piece by piece."""
+    pieces = list(payload)
+    digest = _digest(pieces)
     name = f"{quote(consumer, safe='')}-{digest[:16]}.snapshot"
     temporary = folder / f".{name}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_synced(temporary, payload)
+        _write_synced(temporary, pieces)
         temporary.replace(folder / name)
         _sync_folder(folder)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise StoreError(f"cannot write a snapshot to {folder}: {error.strerror}") from error
     return name, digest
 
@@ -56,7 +62,7 @@ def record(
     connection: Connection,
     consumer: str,
     cursors: Mapping[Partition, Cursor],
-    written: tuple[str, str],
+    written: Written,
     version: str,
     at: float,
 ) -> set[str]:
@@ -95,7 +101,7 @@ def newest(connection: Connection, folder: Path, consumer: str) -> Snapshot | No
     note, left = "", 0
     for row in connection.execute(mine.order_by(snapshots.c.number.desc())).mappings():
         payload = _payload(folder / row["file"])
-        if payload is not None and hashlib.sha256(payload).hexdigest() == row["sha256"]:
+        if payload is not None and _digest([payload]) == row["sha256"]:
             return _snapshot(row, payload, note)
         left += payload is not None
         note = f"snapshot {row['file']} is missing or damaged; an older state is used and replayed from"
@@ -126,9 +132,16 @@ def _payload(path: Path) -> bytes | None:
         return b""
 
 
-def _write_synced(path: Path, payload: bytes) -> None:
+def _digest(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _write_synced(path: Path, pieces: Iterable[bytes]) -> None:
     with path.open("wb") as file:
-        file.write(payload)
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
 
