@@ -11,7 +11,8 @@ in the same order give the same scores wherever they are cut into batches.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Protocol, TypeVar, cast
+from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -20,23 +21,21 @@ from detectors import snapshot
 from detectors.features import FeatureState
 from detectors.feedback import FeedbackMethod
 from detectors.joining import Joining
-from detectors.method import Evidence, silent
+from detectors.method import Evidence, FittedMethod, silent
 from detectors.methods import all_methods
 from detectors.publish import Published, published
 from detectors.reasons import anomaly_of, explain
-from detectors.remembered import DUPLICATE, FRESH, STATUS_CHANGE, RememberedIds
+from detectors.remembered import FRESH, RememberedIds
 from detectors.rows import Rows, RowsBuilder
 from detectors.rulebook import RuleBook, RuleHits
-from detectors.scored import Scored
+from detectors.scored import Judged, Scored, joined, spread
 from detectors.settings import DetectionSettings
 from detectors.severity import Grading, score_of
 from detectors.state import Array, State
-from detectors.types import Codes, Flags, Floats, Times
+from detectors.types import Codes, Flags, Times
 from txwatch import __version__
 from txwatch.errors import SnapshotError
-from txwatch.model import Anomaly, Reason
-
-Values = TypeVar("Values", Floats, Flags, Codes)
+from txwatch.model import Anomaly, ModelChange, Reason
 
 
 class Remembering(Protocol):
@@ -61,6 +60,7 @@ class Engine:
         self._builder = RowsBuilder(settings)
         self._features = FeatureState(rulebook.columns if rulebook else ())
         self._methods = all_methods(settings)
+        self._fitted = [method for method in self._methods if isinstance(method, FittedMethod)]
         self._joining = Joining(self._methods, settings.calibration)
         self._grading = Grading(settings)
         self._watermark = 0
@@ -74,34 +74,18 @@ class Engine:
         """Score a batch (columns TRANSACTION, POSITION and ARRIVAL optional) in its row order."""
         rows = self._builder.build(batch)
         seen = self._remembered.step(rows)
-        fresh = np.flatnonzero(seen == FRESH)
         part = batch
-        if len(fresh) < batch.height:
+        if (seen != FRESH).any():
+            fresh = np.flatnonzero(seen == FRESH)
             part, rows = batch[fresh], rows.take(fresh)
-        self._features.step(rows)
-        found = self._run_methods(rows)
-        evidence, joint = self._joining.step(found, len(rows))
-        threshold = self._grading.thresholds(rows.times, joint)
-        columns = published(part, rows, self._rulebook.columns if self._rulebook else ())
-        hits = self._hits(columns, rows)
-        score = score_of(joint)
-        severity = np.maximum(self._grading.severities(score, threshold), _floors(hits, len(rows)))
-        return Scored(
-            score=_spread(score, fresh, batch.height, 0.0),
-            severity=_spread(severity, fresh, batch.height, 0),
-            is_anomaly=_spread(severity > 0, fresh, batch.height, False),
-            is_late=_spread(self._late(rows.times), fresh, batch.height, False),
-            is_duplicate=seen == DUPLICATE,
-            is_status_change=seen == STATUS_CHANGE,
-            names=self.names,
-            evidence=_spread(evidence, fresh, batch.height, -20.0),
-            threshold=_spread(threshold, fresh, batch.height, np.nan),
-            fresh=fresh,
-            found=found,
-            published=columns,
-            hits=hits,
-            has_rate=rows.has_rate,
-        )
+        bounds = self._bounds(rows)
+        if len(bounds) <= 2:
+            return spread(self._judged(part, rows), seen, self.names)
+        pieces = [
+            self._judged(part[start:stop], rows.take(np.arange(start, stop)))
+            for start, stop in pairwise(bounds)
+        ]
+        return spread(joined(pieces), seen, self.names)
 
     def confirm(self, frauds: pl.DataFrame) -> None:
         """Learn confirmed frauds (transaction_id, timestamp, user_id, merchant_id); see `feedback`.
@@ -112,10 +96,14 @@ class Engine:
         for method in self._methods:
             if isinstance(method, FeedbackMethod):
                 method.confirm(reported)
+        for method in self._fitted:
+            method.leave_out(reported.keys)
 
     def anomalies(self, batch: pl.DataFrame, scored: Scored, detected_at: datetime) -> list[Anomaly]:
         """Return the anomalies of a batch that was just scored; `detected_at` stamps them."""
-        versions = {"code": __version__}
+        versions = {"code": __version__} | {
+            method.name: method.model for method in self._fitted if method.model
+        }
         if self._rulebook is not None:
             versions["rules"] = self._rulebook.version
         return [
@@ -183,10 +171,53 @@ class Engine:
         """Return the memory of all arrays, in bytes."""
         return self._remembered.nbytes() + sum(state.nbytes() for state in self._states().values())
 
+    def model_changes(self) -> list[ModelChange]:
+        """Return what happened to fitted models since this was asked last."""
+        return [change for method in self._fitted for change in method.changes()]
+
+    def install(self, name: str, payload: bytes, *, held: bool) -> None:
+        """Let a kept model of a detector count from now on; `held`: none replaces it by itself.
+
+        Raises SnapshotError where the model is damaged or of another shape, or the detector is off.
+        """
+        for method in self._fitted:
+            if method.name == name:
+                method.install(payload, held=held)
+                return
+        raise SnapshotError(f"there is no detector {name} at work whose model could be changed")
+
     def figures(self) -> dict[str, float]:
         """Return what the engine says of itself: entities known, memory, threshold in force."""
         sizes = {f"{kind}s": float(size) for kind, size in self._builder.sizes().items()}
         return sizes | {"state_bytes": float(self.nbytes())}
+
+    def _bounds(self, rows: Rows) -> list[int]:
+        """Return where rows are cut: a model changes only between what is judged in one go."""
+        cuts = [method.cuts(rows.times) for method in self._fitted]
+        return sorted({0, len(rows), *np.concatenate([[], *cuts]).astype(np.int64).tolist()})
+
+    def _judged(self, part: pl.DataFrame, rows: Rows) -> Judged:
+        self._features.step(rows)
+        found = self._run_methods(rows)
+        evidence, joint = self._joining.step(found, len(rows))
+        threshold = self._grading.thresholds(rows.times, joint)
+        columns = published(part, rows, self._rulebook.columns if self._rulebook else ())
+        hits = self._hits(columns, rows)
+        score = score_of(joint)
+        severity = np.maximum(self._grading.severities(score, threshold), _floors(hits, len(rows)))
+        for method in self._fitted:
+            method.flagged(severity > 0)
+        return Judged(
+            score=score,
+            severity=severity,
+            is_late=self._late(rows.times),
+            evidence=evidence,
+            threshold=threshold,
+            has_rate=rows.has_rate,
+            found=found,
+            published=columns,
+            hits=hits,
+        )
 
     def _run_methods(self, rows: Rows) -> list[Evidence]:
         found: list[Evidence] = []
@@ -208,9 +239,10 @@ class Engine:
         return np.asarray(times < before[:-1] - 1000.0 * self._settings.allowed_lateness)
 
     def _rule_reasons(self, scored: Scored, m: int) -> list[Reason]:
-        if self._rulebook is None or scored.hits is None or not scored.hits.matrix[m].any():
+        hits = scored.judged.hits
+        if self._rulebook is None or hits is None or not hits.matrix[m].any():
             return []
-        return self._rulebook.reasons(scored.hits, m, scored.published.row(m))
+        return self._rulebook.reasons(hits, m, scored.judged.published.row(m))
 
     def _states(self) -> dict[str, State]:
         states = {f"features.{name}": state for name, state in self._features.states.items()}
@@ -246,12 +278,3 @@ def _floors(hits: RuleHits | None, count: int) -> Codes:
         return np.zeros(count, dtype=np.int8)
     floors: Codes = (hits.matrix * hits.severities.astype(np.int8)).max(axis=1)
     return floors
-
-
-def _spread(values: Values, fresh: Times, count: int, fill: float) -> Values:
-    """Return values of the fresh rows at their places in the batch, `fill` elsewhere."""
-    if len(fresh) == count:
-        return values
-    out = np.full((count, *values.shape[1:]), fill, dtype=values.dtype)
-    out[fresh] = values
-    return cast("Values", out)

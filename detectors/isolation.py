@@ -1,175 +1,269 @@
-"""An isolation forest that is refitted from a kept sample as the stream goes on.
+"""The life of isolation forests: a kept sample, fits aside, a challenger in shadow, a champion that counts.
 
-A fit takes place once when `warm_up` rows have been seen, then at the first row of an event-time day:
-after a day, two days, four, and so on up to every `refit_days`.  It is always made from rows before
-it: the same stream gives the same forests wherever batches are cut.
+All of it goes by event time, so the same stream gives the same forests wherever batches are cut:
+
+1. Of each day's payments some are kept; what was suspected, flagged or confirmed as fraud is not.
+2. The first forest is fitted once `warm_up` payments were seen, and counts at once.
+3. Later ones are fitted when a day begins: after a day, two days, four, and so on up to every
+   `refit_days`.  A fit runs aside, in another thread, from the sample as it stood then.
+4. From an hour later on it scores in shadow, beside the forest that counts.
+5. At the next beginning of a day, with enough payments, it takes over, unless it was worse on them
+   (`heldback`).
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, Final
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors.kernels.forest import forest_scores, log_deviation
+from detectors import heldback
+from detectors.fittedforest import FittedForest, Origin, unpacked
 from detectors.method import Evidence
 from detectors.settings import Forest
 from detectors.state import State, Table
-from detectors.types import Flags, Floats, Times
+from detectors.trees import FEATURES, LEAVES, Sample, Trees, fitted
+from detectors.types import Flags, Hashes, Times
+from txwatch.model import ModelChange, ModelEvent
 
-SAMPLED: Final = 0.0
-"""Rows with more evidence than this are not learnt from."""
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
 
-FEATURES: Final = 16
-"""Room for deviations; what is not used stays 0 and is never split by."""
+_SEEN, _KEPT, _NEWEST, _FITS, _FITTED, _DAY_ROWS, _STRIDE, _WAITING, _HELD, _LEFT_OUT = range(10)
+_CLOCK_WIDTH = 10
 
-_DAY_MS = 86_400_000
-_DEPTH = 8
-_LEAVES = 2**_DEPTH
-"""sklearn grows a tree on 256 rows to depth 8 at most."""
-
-_SEEN, _KEPT, _DAY, _FITS, _FITTED, _DAY_ROWS, _STRIDE = range(7)
-_CLOCK_WIDTH = 7
+_aside = ThreadPoolExecutor(1, thread_name_prefix="forest")
 
 
 class Isolation:
-    """A sample, the forest fitted to it, and when the next fit is due."""
+    """The forests of one detector, the sample that they are fitted to, and when what is due."""
 
     def __init__(self, settings: Forest) -> None:
         self._settings = settings
-        trees = settings.trees
-        self.state = State(
-            sample=Table("", (FEATURES,), "f4", rows_each=settings.sample_rows),
+        rows = settings.sample_rows
+        self.sample = State(
+            x=Table("", (FEATURES,), "f4", rows_each=rows),
+            key=Table("", (), "u8", rows_each=rows),
+            number=Table("", (), "i8", rows_each=rows),
+            time=Table("", (), "i8", rows_each=rows),
             clock=Table("", (), "i8", rows_each=_CLOCK_WIDTH),
-            feature=Table("", (_LEAVES - 1,), "i1", rows_each=trees),
-            threshold=Table("", (_LEAVES - 1,), "f4", rows_each=trees),
-            length=Table("", (_LEAVES,), rows_each=trees),
         )
+        self.champion = FittedForest(settings)
+        self.challenger = FittedForest(settings)
+        self._fitting: Future[Trees] | None = None
+        self._changes: list[ModelChange] = []
 
-    def score(self, times: Times, x: npt.NDArray[np.float32], unsuspected: Flags) -> Floats:
-        """Return the isolation of each row, 0 to 1, NaN before the first fit; then keep some rows."""
-        scores = np.full(len(times), np.nan)
-        days = np.maximum.accumulate(np.maximum(times // _DAY_MS, self._clock(_DAY)))
-        for start, stop in _pieces(days, self._clock(_DAY), self._rows_to_warm_up(len(times))):
-            self._refit_when_due(int(days[start]))
-            if self._clock(_FITS):
-                self._walk(x[start:stop], scores[start:stop])
-            self._keep(x[start:stop], unsuspected[start:stop])
-        return scores
+    def states(self) -> Mapping[str, State]:
+        """Return everything that is remembered; waits for a fit that is under way."""
+        self._settle()
+        return {
+            "sample": self.sample,
+            "champion": self.champion.state,
+            "challenger": self.challenger.state,
+        }
+
+    def cuts(self, times: Times) -> npt.NDArray[np.int64]:
+        """Return the rows before which something may be due: none may lie within what `score` is given."""
+        reached = np.maximum.accumulate(np.concatenate(([self._clock(_NEWEST)], times)))
+        new_days = np.flatnonzero(np.diff(reached // _DAY_MS))
+        began = np.append(reached[new_days + 1], self._clock(_WAITING))
+        in_shadow = np.searchsorted(reached[1:], began + _HOUR_MS)
+        warm = self._settings.warm_up - self._clock(_SEEN)
+        cuts = np.concatenate([new_days, in_shadow, [warm]])
+        return cuts[(cuts > 0) & (cuts < len(times))]
+
+    def score(self, times: Times, keys: Hashes, x: Sample, suspected: Flags) -> Evidence:
+        """Return the champion's evidence of some rows; then learn those that are not suspected.
+
+        Args:
+            times: shape (n,); event times in milliseconds.
+            keys: shape (n,); of the transactions.
+            x: shape (n, FEATURES); deviations.
+            suspected: shape (n,); what other detectors hold for likelier fraud than not.
+        """
+        if len(times):
+            self._begin(int(times[0]))
+        found = self.champion.score(x)
+        if self._is_in_shadow:
+            rival = self.challenger.score(x)
+            heldback.watch(self.champion.state, found.observed, found.log_odds, suspected)
+            heldback.watch(self.challenger.state, rival.observed, rival.log_odds, suspected)
+        self._keep(times, keys, x, ~suspected)
+        return found
+
+    def flagged(self, flags: Flags) -> None:
+        """Forget those rows that were flagged, of the last ones that were scored."""
+        if flags.any():
+            first = self._clock(_SEEN) - len(flags) + 1
+            self._forget(np.isin(self.sample["number"], first + np.flatnonzero(flags)))
+
+    def leave_out(self, keys: Hashes) -> None:
+        """Forget these payments, which were confirmed as frauds."""
+        self._forget(np.isin(self.sample["key"], keys) & self._learnt())
+
+    def install(self, payload: bytes, *, held: bool) -> None:
+        """Let a kept forest count from now on; `held` says that none replaces it by itself.
+
+        Raises SnapshotError where it is damaged or of another shape; then nothing has changed.
+        """
+        trees, origin = unpacked(payload)
+        self._settle()
+        place = FittedForest(self._settings)
+        place.put(trees, origin)
+        place.begin_with_tail_of(self.champion)
+        if self.challenger.is_there and self.challenger.version == place.version:
+            place.take(self.challenger)
+        self.champion.take(place)
+        self._forget_held_back()
+        self.sample["clock"][_HELD] = held
+
+    def changes(self) -> list[ModelChange]:
+        """Return what happened to the forests since this was asked last."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no forest replaces the champion by itself."""
+        return bool(self._clock(_HELD))
+
+    @property
+    def _is_in_shadow(self) -> bool:
+        return self.challenger.is_there and not self._clock(_WAITING)
 
     def _clock(self, hand: int) -> int:
-        return int(self.state["clock"][hand])
+        return int(self.sample["clock"][hand])
 
-    def _rows_to_warm_up(self, count: int) -> int:
-        left = self._settings.warm_up - self._clock(_SEEN)
-        return left if 0 < left < count else 0
-
-    def _refit_when_due(self, day: int) -> None:
-        clock = self.state["clock"]
-        is_new_day = day > clock[_DAY]
+    def _begin(self, time: int) -> None:
+        """Do what is due before a row of this time."""
+        clock = self.sample["clock"]
+        before, now = int(clock[_NEWEST]), max(time, int(clock[_NEWEST]))
+        is_new_day = now // _DAY_MS > before // _DAY_MS
+        clock[_NEWEST] = now
+        if clock[_WAITING] and now >= clock[_WAITING] + _HOUR_MS:
+            self._enter_shadow()
         if is_new_day:
             clock[_STRIDE] = max(1, clock[_DAY_ROWS] // self._settings.rows_per_day)
             clock[_DAY_ROWS] = 0
-            clock[_DAY] = day
-        rested = day - clock[_FITTED] >= min(1 << max(clock[_FITS] - 1, 0), self._settings.refit_days)
-        is_due = (is_new_day and rested) or clock[_SEEN] == self._settings.warm_up
-        if is_due and clock[_SEEN] >= self._settings.warm_up and clock[_KEPT] >= _LEAVES:
-            self._fit()
+            self._judge()
+        if not self.champion.is_there:
+            if is_new_day or clock[_SEEN] == self._settings.warm_up:
+                self._fit_the_first()
+        elif is_new_day and self._has_rested(now // _DAY_MS) and not self.challenger.is_there:
+            self._fit_aside(now)
 
-    def _fit(self) -> None:
-        kept = min(self._clock(_KEPT), self._settings.sample_rows)
-        sample = self.state["sample"][:kept]
-        for tree, nodes in enumerate(fitted(sample, self._settings, self._clock(_FITS))):
-            for name, values in nodes.items():
-                self.state[name][tree] = values
-        self.state["clock"][_FITS] += 1
-        self.state["clock"][_FITTED] = self._clock(_DAY)
+    def _has_rested(self, day: int) -> bool:
+        fits = self._clock(_FITS)
+        return day - self._clock(_FITTED) >= min(1 << min(max(fits - 1, 0), 30), self._settings.refit_days)
 
-    def _walk(self, x: npt.NDArray[np.float32], scores: Floats) -> None:
-        state = self.state
-        forest_scores(x, state["feature"], state["threshold"], state["length"], _DEPTH, scores)
+    def _fit_the_first(self) -> None:
+        rows = self._learnt()
+        if self._clock(_SEEN) >= self._settings.warm_up and np.count_nonzero(rows) >= LEAVES:
+            number = self._clock(_FITS)
+            trees = fitted(self.sample["x"][rows], self._settings, number)
+            self.champion.put(trees, self._origin(rows, self._clock(_NEWEST)))
+            self._count_fit()
+            self._tell(ModelEvent.FITTED, self.champion, "the first forest")
+            self._tell(ModelEvent.PROMOTED, self.champion, "the first forest counts at once")
 
-    def _keep(self, x: npt.NDArray[np.float32], unsuspected: Flags) -> None:
-        clock = self.state["clock"]
+    def _fit_aside(self, now: int) -> None:
+        rows = self._learnt()
+        if np.count_nonzero(rows) < LEAVES or self._fitting is not None:
+            return
+        kept, number = self.sample["x"][rows], self._clock(_FITS)
+        self._waiting = self._origin(rows, now)
+        self._fitting = _aside.submit(fitted, kept, self._settings, number)
+        self.sample["clock"][_WAITING] = now
+        self._count_fit()
+
+    def _count_fit(self) -> None:
+        clock = self.sample["clock"]
+        clock[_FITS] += 1
+        clock[_FITTED] = clock[_NEWEST] // _DAY_MS
+
+    def _settle(self) -> None:
+        """Wait for the fit that is under way and put it into its place."""
+        if self._fitting is not None:
+            self.challenger.put(self._fitting.result(), self._waiting)
+            self._fitting = None
+
+    def _enter_shadow(self) -> None:
+        self._settle()
+        self.sample["clock"][_WAITING] = 0
+        self.challenger.begin_with_tail_of(self.champion)
+        self._forget_held_back()
+        self._tell(ModelEvent.FITTED, self.challenger, "in shadow until it is judged")
+
+    def _forget_held_back(self) -> None:
+        heldback.forget(self.champion.state)
+        heldback.forget(self.challenger.state)
+
+    def _judge(self) -> None:
+        challenger, champion = self.challenger.held_back, self.champion.held_back
+        if not self._is_in_shadow or challenger.rows < heldback.LEAST_ROWS:
+            return
+        worse = heldback.why_worse(challenger, champion)
+        if worse or self.is_held:
+            self._tell(ModelEvent.REJECTED, self.challenger, worse or "no worse, but the forest is held")
+            self.challenger.clear()
+        else:
+            self._tell(ModelEvent.PROMOTED, self.challenger, _no_worse(challenger, champion))
+            self.champion.take(self.challenger)
+
+    def _learnt(self) -> Flags:
+        return np.asarray(self.sample["number"] > 0)
+
+    def _forget(self, kept: Flags) -> None:
+        self.sample["number"][kept] = 0
+        self.sample["clock"][_LEFT_OUT] += np.count_nonzero(kept)
+
+    def _origin(self, rows: Flags, at: int) -> Origin:
+        times = self.sample["time"][rows]
+        return Origin(
+            number=self._clock(_FITS),
+            first=int(times.min(initial=at)),
+            last=int(times.max(initial=0)),
+            rows=int(np.count_nonzero(rows)),
+            left_out=self._clock(_LEFT_OUT),
+            at=at,
+        )
+
+    def _keep(self, times: Times, keys: Hashes, x: Sample, unsuspected: Flags) -> None:
+        clock = self.sample["clock"]
         number = clock[_SEEN] + np.arange(len(x))
         chosen = unsuspected & (_scrambled(number) % max(1, self._clock(_STRIDE)) == 0)
-        rows = x[chosen]
-        slots = (clock[_KEPT] + np.arange(len(rows))) % self._settings.sample_rows
-        self.state["sample"][slots] = rows
-        clock[_KEPT] += len(rows)
+        slots = (clock[_KEPT] + np.arange(np.count_nonzero(chosen))) % self._settings.sample_rows
+        for name, values in (("x", x), ("key", keys), ("time", times), ("number", number + 1)):
+            self.sample[name][slots] = values[chosen]
+        clock[_NEWEST] = max(clock[_NEWEST], times.max(initial=0))
+        clock[_KEPT] += len(slots)
         clock[_SEEN] += len(x)
         clock[_DAY_ROWS] += len(x)
 
-
-def deviations(so_far: Sequence[Evidence]) -> npt.NDArray[np.float32]:
-    """Return log(observed / expected) of each method, 0 where unknown; shape (n, FEATURES)."""
-    x = np.zeros((len(so_far[0].log_odds), FEATURES), dtype=np.float32)
-    for k, found in enumerate(so_far[:FEATURES]):
-        log_deviation(found.observed, found.expected, k, x)
-    return x
-
-
-def fitted(sample: npt.NDArray[np.float32], settings: Forest, number: int) -> list[dict[str, Any]]:
-    """Fit the forest of this number and return each tree as a perfect tree's arrays, by name."""
-    forest = sklearn_forest(sample, settings, number)
-    scale = settings.trees * _mean_length(np.array([forest.max_samples_]))[0]
-    return [_perfect(estimator.tree_, scale) for estimator in forest.estimators_]
-
-
-def sklearn_forest(sample: npt.NDArray[np.float32], settings: Forest, number: int) -> Any:
-    """Fit scikit-learn's forest; the same sample, settings and number give the same forest."""
-    from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - takes a second, needed once a day
-
-    size, seed = min(_LEAVES, len(sample)), settings.seed + number
-    return IsolationForest(n_estimators=settings.trees, max_samples=size, random_state=seed).fit(sample)
+    def _tell(self, event: ModelEvent, forest: FittedForest, sentence: str) -> None:
+        is_new = event is ModelEvent.FITTED
+        facts = msgspec.to_builtins(forest.origin) if is_new else msgspec.to_builtins(forest.held_back)
+        self._changes.append(
+            ModelChange(
+                name="forest",
+                version=forest.version,
+                event=event,
+                at=datetime.fromtimestamp(self._clock(_NEWEST) / 1000, UTC),
+                sentence=sentence,
+                facts=facts,
+                payload=forest.payload() if is_new else b"",
+            )
+        )
 
 
-def _perfect(tree: Any, scale: float) -> dict[str, Any]:
-    """Lay a fitted tree out as a perfect one.
-
-    Values are 32 bits wide: one is at most a threshold of 64 bits where it is at most that, rounded down.
-    """
-    feature = np.zeros(_LEAVES - 1, dtype=np.int8)
-    threshold = np.full(_LEAVES - 1, np.inf, dtype=np.float32)
-    limits = _rounded_down(tree.threshold)
-    length = np.zeros(_LEAVES)
-    mean_length = _mean_length(tree.n_node_samples)
-    waiting = [(0, 0, 0)]
-    while waiting:
-        node, place, depth = waiting.pop()
-        left = tree.children_left[node]
-        if left >= 0:
-            feature[place], threshold[place] = tree.feature[node], limits[node]
-            waiting += [
-                (left, 2 * place + 1, depth + 1),
-                (tree.children_right[node], 2 * place + 2, depth + 1),
-            ]
-        else:
-            steps = _DEPTH - depth
-            leaf = (place + 1) * 2**steps - _LEAVES
-            length[leaf] = (depth + mean_length[node]) / scale
-    return {"feature": feature, "threshold": threshold, "length": length}
-
-
-def _rounded_down(numbers: Floats) -> npt.NDArray[np.float32]:
-    """Return the largest 32-bit numbers that are no larger."""
-    near = numbers.astype(np.float32)
-    return np.where(near > numbers, np.nextafter(near, np.float32(-np.inf)), near)
-
-
-def _mean_length(count: npt.NDArray[np.int64]) -> Floats:
-    """Return the mean path length of an unsuccessful search among `count` rows (Liu et al., eq. 1)."""
-    more = np.maximum(count, 3) - 1.0
-    length = 2.0 * (np.log(more) + np.euler_gamma) - 2.0 * more / (more + 1.0)
-    return np.where(count > 2, length, np.where(count == 2, 1.0, 0.0))
-
-
-def _pieces(days: Times, day: int, warm_up_at: int) -> list[tuple[int, int]]:
-    """Return the stretches of rows between which a fit may be due."""
-    changes = np.flatnonzero(np.diff(days, prepend=day))
-    cuts = sorted({0, len(days), *changes.tolist(), *([warm_up_at] if warm_up_at else [])})
-    return list(pairwise(cuts))
+def _no_worse(challenger: heldback.HeldBack, champion: heldback.HeldBack) -> str:
+    return (
+        f"no worse on {challenger.rows:,} held-back payments: isolation of ordinary ones "
+        f"{challenger.ordinary:.3f} beside {champion.ordinary:.3f}"
+    )
 
 
 def _scrambled(number: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:

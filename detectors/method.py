@@ -5,17 +5,18 @@ fixed number of numbers per entity, and keeps rows that it suspects out of its o
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from detectors.kernels.stretch import ENTITY_LEVEL, SEGMENT_LEVEL
 from detectors.kernels.tail import SILENT
 from detectors.rows import Rows
 from detectors.state import State
-from detectors.types import Floats, Rows32
-from txwatch.model import AnomalyType
+from detectors.types import Flags, Floats, Hashes, Rows32, Times
+from txwatch.model import AnomalyType, ModelChange
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,33 @@ class Method(Protocol):
 
     def sentence(self, found: Found) -> str:
         """Return the reason in one plain sentence with its numbers."""
+
+
+@runtime_checkable
+class FittedMethod(Method, Protocol):
+    """A method with a model that is fitted again and again, from a sample that it keeps."""
+
+    def cuts(self, times: Times) -> npt.NDArray[np.int64]:
+        """Return the rows before which something may be due: `score` is given no rows around them."""
+
+    def flagged(self, flags: Flags) -> None:
+        """Keep those rows out of every fit to come, of the last ones that were scored."""
+
+    def leave_out(self, keys: Hashes) -> None:
+        """Keep these payments out of every fit to come: they were confirmed as frauds."""
+
+    def changes(self) -> list[ModelChange]:
+        """Return what happened to the models since this was asked last."""
+
+    def install(self, payload: bytes, *, held: bool) -> None:
+        """Let a kept model count; `held` says that none replaces it by itself.
+
+        Raises SnapshotError where it is damaged or of another shape; then nothing has changed.
+        """
+
+    @property
+    def model(self) -> str:
+        """The version of the model that counts, empty before the first."""
 
 
 def silent(count: int) -> Evidence:

@@ -27,7 +27,7 @@ def explain(
 ) -> tuple[Reason, ...]:
     """Return the reasons of scored row `m`, largest contribution first; the contributions add to 100 %."""
     evidence = scored.evidence[scored.fresh[m]]
-    row = scored.published.row(m)
+    row = scored.judged.published.row(m)
     told = [int(k) for k in np.argsort(-evidence, kind="stable")[:_MOST] if evidence[k] > _LEAST]
     if not told and not rule_reasons:
         told = [int(np.argmax(evidence))]
@@ -95,13 +95,13 @@ _COPIED = (
 
 
 def _reason(scored: Scored, m: int, k: int, method: Method, row: dict[str, Any], base: str) -> Reason:
-    found = scored.found[k]
+    found = scored.judged.found[k]
     about = Found(
         observed=float(found.observed[m]),
         expected=float(found.expected[m]),
         size=int(found.size[m]),
         level=level_word(int(found.level[m])),
-        currency=base if scored.has_rate[m] else row["currency"],
+        currency=base if scored.judged.has_rate[m] else row["currency"],
         row=row,
     )
     return Reason(

@@ -54,7 +54,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     def take(self, kept: Times) -> "Rows":
         """Return only these rows, by position, before any feature was measured."""
         arrays = {name: getattr(self, name)[kept] for name in _ARRAYS}
-        return msgspec.structs.replace(self, **arrays)
+        return msgspec.structs.replace(self, **arrays, features={})
 
 
 _ARRAYS = tuple(name for name in Rows.__struct_fields__ if name not in {"sizes", "features"})

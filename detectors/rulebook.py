@@ -36,6 +36,9 @@ class RuleHits(Protocol):
     def ids(self) -> Sequence[str]:
         """Shape (rules,): the rules' ids, in the order of the matrix."""
 
+    def followed_by(self, then: Any) -> "RuleHits":
+        """Return these rows and those after them, of the same book, as one."""
+
 
 class RuleBook(Protocol):
     """The rules in force, with the state of the windows that they declare."""

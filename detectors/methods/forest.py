@@ -1,21 +1,23 @@
 """Combinations: rows that are odd in several ways at once, none of them much."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from detectors.isolation import SAMPLED, Isolation, deviations
-from detectors.kernels.histogram import BINS
-from detectors.kernels.stretch import POPULATION_LEVEL
-from detectors.kernels.tail import FIT_WIDTH, population_tail
-from detectors.method import Evidence, Found, blank, silent
+from detectors.isolation import Isolation
+from detectors.kernels.forest import log_deviation
+from detectors.method import Evidence, Found, silent
 from detectors.rows import Rows
 from detectors.settings import DetectionSettings
-from detectors.state import State, Table
-from txwatch.model import AnomalyType
+from detectors.state import State
+from detectors.trees import FEATURES, Sample
+from detectors.types import Flags, Hashes, Times
+from txwatch.model import AnomalyType, ModelChange
 
-_RESOLUTION = 20.0
+SUSPECTED: Final = 0.0
+"""Payments for which another detector has more evidence than this are not learnt from."""
 
 
 class IsolationOfDeviations:
@@ -24,8 +26,8 @@ class IsolationOfDeviations:
     Sees: rare combinations of deviations.
     Blind: until its first fit; to what no other detector measures; it names no cause, so its reason
     carries the largest deviations as facts of the others.
-    From: Liu, Ting, Zhou 2008; trained by scikit-learn at event-time midnights on a kept sample
-    without suspected rows, walked by `kernels.forest`.
+    From: Liu, Ting, Zhou 2008; trained by scikit-learn on a kept sample without suspected, flagged or
+    confirmed rows, walked by `kernels.forest`; when and how is in `isolation`.
     """
 
     name: ClassVar[str] = "forest"
@@ -34,35 +36,18 @@ class IsolationOfDeviations:
     is_bounded: ClassVar[bool] = False
 
     def __init__(self, settings: DetectionSettings) -> None:
-        forest = settings.forest
-        self._isolation = Isolation(forest)
-        self._tail = State(counts=Table("", (BINS,)), fits=Table("", (FIT_WIDTH,)))
-        self._settings = np.array([forest.even_at, forest.gain, forest.warm_up, 32768.0])
+        self._isolation = Isolation(settings.forest)
 
     def states(self) -> Mapping[str, State]:
-        """Return the kept sample, the trees and the tail of their scores."""
-        return {"isolation": self._isolation.state, "tail": self._tail}
+        """Return the kept sample, the forests and the tails of their scores."""
+        return self._isolation.states()
 
     def score(self, rows: Rows, so_far: Sequence[Evidence]) -> Evidence:
         """Score the deviations that the methods before measured, then keep some of the rows."""
         if not so_far:
             return silent(len(rows))
-        isolated = self._isolation.score(rows.times, deviations(so_far), _unsuspected(so_far))
-        found = blank(np.empty(len(rows)))
-        population_tail(
-            np.exp(_RESOLUTION * isolated),
-            np.zeros(len(rows), dtype=np.int32),
-            self._tail["counts"],
-            self._tail["fits"],
-            self._settings,
-            found.log_odds,
-            found.expected,
-            found.size,
-        )
-        found.observed[:] = isolated
-        found.expected[:] = np.log(np.maximum(found.expected, 1e-9)) / _RESOLUTION
-        found.level[:] = POPULATION_LEVEL
-        return found
+        suspected = np.max([found.log_odds for found in so_far], axis=0) >= SUSPECTED
+        return self._isolation.score(rows.times, rows.keys, deviations(so_far), suspected)
 
     def sentence(self, found: Found) -> str:
         """Return how alone the row stands."""
@@ -71,7 +56,35 @@ class IsolationOfDeviations:
             f"{found.observed:.2f}, 99 % of {found.size:,} payments are below {found.expected:.2f}"
         )
 
+    def cuts(self, times: Times) -> npt.NDArray[np.int64]:
+        """Return the rows before which a fit, a change or a judgement may be due."""
+        return self._isolation.cuts(times)
 
-def _unsuspected(so_far: Sequence[Evidence]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    odds = np.max([found.log_odds for found in so_far], axis=0)
-    return np.asarray(odds < SAMPLED)
+    def flagged(self, flags: Flags) -> None:
+        """Forget flagged rows in the kept sample, of the last ones that were scored."""
+        self._isolation.flagged(flags)
+
+    def leave_out(self, keys: Hashes) -> None:
+        """Forget confirmed frauds in the kept sample."""
+        self._isolation.leave_out(keys)
+
+    def changes(self) -> list[ModelChange]:
+        """Return what was fitted, promoted and rejected since this was asked last."""
+        return self._isolation.changes()
+
+    def install(self, payload: bytes, *, held: bool) -> None:
+        """Let a kept forest count; raises SnapshotError where it is damaged or of another shape."""
+        self._isolation.install(payload, held=held)
+
+    @property
+    def model(self) -> str:
+        """The version of the forest that counts, empty before the first."""
+        return self._isolation.champion.version if self._isolation.champion.is_there else ""
+
+
+def deviations(so_far: Sequence[Evidence]) -> Sample:
+    """Return log(observed / expected) of each method, 0 where unknown; shape (n, FEATURES)."""
+    x = np.zeros((len(so_far[0].log_odds), FEATURES), dtype=np.float32)
+    for k, found in enumerate(so_far[:FEATURES]):
+        log_deviation(found.observed, found.expected, k, x)
+    return x

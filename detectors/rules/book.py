@@ -16,13 +16,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from detectors.rulebook import BuiltIns, EntityRows
 from detectors.rules.batch import Batch
 from detectors.rules.draft import Draft, draft
 from detectors.rules.features import Feature
+from detectors.rules.hits import Hits
 from detectors.rules.inputs import input_of
 from detectors.rules.lists import lists_for_hash
 from detectors.rules.rule import Rule
@@ -37,30 +37,6 @@ NOTHING: BuiltIns = {}
 
 FORMAT = 2
 """Of the state in a dump, and of what the same words in a file mean."""
-
-
-class Hits(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rules hold for which rows of one frame.
-
-    The rules are the live ones; `shadow` has those that are only watched, in the same form.
-    """
-
-    matrix: Flags
-    """Shape (rows, rules)."""
-    rules: tuple[Rule, ...]
-    features: dict[str, Floats]
-    """The declared features of each row, by name; NaN where there is none."""
-    shadow: "Hits | None" = None
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """Shape (rules,): the rules' ids, in the order of the matrix."""
-        return [rule.spec.id for rule in self.rules]
-
-    @property
-    def severities(self) -> npt.NDArray[np.int8]:
-        """Shape (rules,): the floor that a hit puts under the anomaly."""
-        return np.array([int(rule.severity) for rule in self.rules], dtype=np.int8)
 
 
 class RuleBook:

@@ -148,7 +148,7 @@ def test_declined_rows_are_no_spending(memory):
 
     k = scored.names.index("user_amount")
 
-    assert scored.found[k].expected[1] == undisturbed.found[k].expected[1]
+    assert scored.judged.found[k].expected[1] == undisturbed.judged.found[k].expected[1]
 
 
 def test_a_currency_without_a_rate_has_baselines_of_its_own():
