@@ -35,6 +35,9 @@ from txwatch.shipped import retention_policy, rules_document, rules_path, sectio
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_audit, open_workplace
 
+SECTIONS = {"alerts": AlertSettings}
+"""What this room has in the rules file."""
+
 
 def open_notifier(workplace: Workplace, *, file: Path | None, console: bool) -> NotifierService:
     """Return the notifier of this workplace, with the policy of its rules file."""

@@ -10,21 +10,24 @@ import polars as pl
 import typer
 
 from detectors import warm
+from detectors.administer import cli as administer
 from detectors.backtest.contest import Contender, contest
 from detectors.backtest.figures import Figures, Plan, figures_of, judge
 from detectors.backtest.page import Page, page
 from detectors.backtest.told import told
 from detectors.backtest.truth import read_truth
 from detectors.changes import note_changes
-from detectors.configuration import known_configuration, read_configuration
+from detectors.configuration import DetectorsSection, known_configuration, read_configuration
 from detectors.context import ContextService, TransactionsAndContext
 from detectors.detection import Configuration, Detection, rules_of
 from detectors.engine import Engine
 from detectors.labels import LateLabels, read_frauds
 from detectors.offline import JsonLines, Parquet, score
+from detectors.reading import first_rules
 from detectors.reloading import RulesService
 from detectors.rules import commands as rules_commands
 from detectors.rules import warm as rules_warm
+from detectors.rules.check import ROOM_SECTIONS, Sections
 from detectors.series import warm as series_warm
 from detectors.series.offline import score_series as score_series_file
 from detectors.service import CONSUMER, DetectorService
@@ -40,11 +43,13 @@ from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_workplace
 
 
-def mount(app: typer.Typer) -> None:
-    """Add the detectors' commands to the root command."""
+def mount(app: typer.Typer, sections: Sections | None = None) -> None:
+    """Add the detectors' commands to the root command; `sections` of the rules file are other rooms'."""
+    known = {"detectors": DetectorsSection, **(sections or {})}
     app.command()(detect)
     app.command("score-series")(score_series)
-    rules_commands.mount(app)
+    group = rules_commands.mount(app, known)
+    administer.mount(group, {**ROOM_SECTIONS, **known})
 
 
 def detect(
@@ -119,6 +124,7 @@ def open_rules(workplace: Workplace, detector: DetectorService, *, once: bool) -
         workplace.clock,
         ThreadPoolExecutor(1, thread_name_prefix="rules"),
         store=store if isinstance(store, ChangeStore) else None,
+        require_apply=workplace.settings.require_apply,
     )
     service.catch_up(strictly=once)
     return service
@@ -131,17 +137,20 @@ def open_context(workplace: Workplace) -> list[Service]:
 
 
 def _first(workplace: Workplace, window_seconds: int | None) -> Configuration:
-    """Return what stands in the rules file, which is in force from now on."""
-    path = rules_path(workplace.settings)
-    configuration = read_configuration(path, window_seconds=window_seconds)
-    workplace.ledger.rules_in_force(configuration.as_version(path.name, "in the file at the start"))
+    """Return the rules of a detector that remembers nothing; they are in force from now on."""
+    settings, shelf = workplace.settings, workplace.ledger.rules()
+    path = rules_path(settings)
+    configuration = first_rules(
+        path, shelf, require_apply=settings.require_apply, window_seconds=window_seconds
+    )
+    shelf.edited(configuration.as_version(path.name, "in the file at the start"))
     return configuration
 
 
 def _restored(payload: bytes, workplace: Workplace, window_seconds: int | None) -> Detection:
     """Return the detection of a snapshot, under the rules under which it was taken."""
     try:
-        known = workplace.ledger.rules_version(rules_of(payload))
+        known = workplace.ledger.rules().found(rules_of(payload))
         path = rules_path(workplace.settings)
         configuration = (
             _first(workplace, window_seconds)

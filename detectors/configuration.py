@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from detectors.detection import Configuration
+from detectors.guard import GuardSettings
 from detectors.rules.book import RuleBook, drafted_rules, version_of
 from detectors.rules.lists import read_files
 from detectors.series.traffic import TrafficSettings
@@ -16,9 +17,10 @@ from txwatch.shipped import known_document, refusal, rules_document, section
 
 
 class DetectorsSection(DetectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The `detectors:` section of rules.yaml: transactions, and traffic series beside them."""
+    """The `detectors:` section of rules.yaml: transactions, traffic series, the guard of changes."""
 
     traffic: TrafficSettings = TrafficSettings()
+    guard: GuardSettings = GuardSettings()
 
 
 def read_configuration(path: Path, *, window_seconds: int | None = None) -> Configuration:
@@ -64,6 +66,7 @@ def compiled(document: RulesDocument, *, window_seconds: int | None = None) -> C
         content=document.source.encode(),
         beside=document.beside,
         canaries=canaries_of(current_environment()),
+        guard=detection.guard,
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from detectors.engine import Engine
+from detectors.guard import Guard, GuardSettings, Memory
 from detectors.rules.book import RuleBook
 from detectors.series.traffic import TrafficSettings, TrafficWatch
 from detectors.settings import DetectionSettings
@@ -47,6 +48,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes = b""
     beside: dict[str, bytes] = {}
     canaries: Canaries | None = None
+    guard: GuardSettings = GuardSettings()
 
     def as_version(self, actor: str, reason: str) -> RulesVersion:
         """Return it as a version that comes into force, by somebody and for a reason."""
@@ -61,8 +63,14 @@ class Detection:
     version = VERSION
 
     def __init__(
-        self, engine: Engine, traffic: TrafficWatch, rulebook: RuleBook, configuration: Configuration
+        self,
+        engine: Engine,
+        traffic: TrafficWatch,
+        rulebook: RuleBook,
+        configuration: Configuration,
+        guard: Guard | None = None,
     ) -> None:
+        self.guard = Guard(configuration.guard) if guard is None else guard
         self._engine = engine
         self._traffic = traffic
         self._rulebook = rulebook
@@ -88,13 +96,16 @@ class Detection:
         engine = Engine.restore(bytes(engine_payload), configuration.detection, rulebook)
         traffic = TrafficWatch(configuration.traffic)
         traffic.restore(unpack(kept.arrays) | kept.plain)
-        return cls(engine, traffic, rulebook, configuration)
+        return cls(engine, traffic, rulebook, configuration, Guard(configuration.guard, kept.guard))
 
-    def changed(self, configuration: Configuration) -> tuple["Detection", list[str]]:
+    def changed(
+        self, configuration: Configuration, *, trusted: bool = False
+    ) -> tuple["Detection", list[str]]:
         """Return a detection under another configuration that goes on where this one stands.
 
-        The second part names what cannot: features that are defined otherwise, detectors whose memory has
-        another shape, traffic series whose windows have another length.  This one is used no longer.
+        Unless it is `trusted`, its guard watches the change.  The second part names what cannot go on:
+        features that are defined otherwise, detectors whose memory has another shape, traffic series whose
+        windows have another length.  This one is used no longer.
         """
         rulebook = configuration.rulebook()
         engine, anew = self._engine.changed(configuration.detection, rulebook)
@@ -104,7 +115,9 @@ class Detection:
         except SnapshotError:
             traffic = TrafficWatch(configuration.traffic)
             anew.append("traffic series")
-        return Detection(engine, traffic, rulebook, configuration), anew
+        before = None if trusted else self._configuration.version
+        guard = self.guard.begin(configuration.guard, configuration.version, before)
+        return Detection(engine, traffic, rulebook, configuration, guard), anew
 
     def step(self, rows: pl.DataFrame, now: Callable[[], datetime]) -> Findings:
         """Score feed rows (columns FEED) and return what was found; `now` stamps the anomalies."""
@@ -115,6 +128,7 @@ class Detection:
         at = now()
         points, series_anomalies = self._traffic.step(rows[scored.fresh], at)
         anomalies = self._engine.anomalies(rows, scored, at)
+        self.guard.step(rows, [*anomalies, *series_anomalies])
         found = [*anomalies, *series_anomalies, *anomalies_of(canaries, at)]
         return Findings(anomalies=found, points=points)
 
@@ -130,7 +144,7 @@ class Detection:
         engine, traffic = self._engine.contents(), self._traffic.dump()
         arrays = pack({name: value for name, value in traffic.items() if isinstance(value, np.ndarray)})
         plain = {name: value for name, value in traffic.items() if name not in arrays}
-        kept = _Kept(arrays=arrays, plain=plain, rules=self._configuration.version)
+        kept = _Kept(arrays=arrays, plain=plain, rules=self._configuration.version, guard=self.guard.kept())
         return lambda: [*framed(kept), *encode(engine)]
 
     def figures(self) -> dict[str, float]:
@@ -163,3 +177,4 @@ class _Labelled(msgspec.Struct, frozen=True, kw_only=True):
 class _Kept(_Labelled, frozen=True, kw_only=True):
     arrays: dict[str, PackedArray]
     plain: dict[str, Any]
+    guard: Memory | None = None

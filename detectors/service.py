@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from detectors.detection import Configuration, Detection, Findings
+from detectors.guard import Guard
 from detectors.keeping import Keeping, Kept
 from txwatch.errors import StoreBusyError
 from txwatch.ledger.snapshots import Written
@@ -97,6 +98,11 @@ class DetectorService:
         return self._detection.configuration
 
     @property
+    def guard(self) -> Guard:
+        """What watches the last change."""
+        return self._detection.guard
+
+    @property
     def replaying(self) -> bool:
         """Whether the state is not where the committed results are: behind them, or ahead of a write."""
         return self._replaying or self._unwritten is not None
@@ -125,13 +131,14 @@ class DetectorService:
         self._keeping.step(self._cursors, lambda: kept(self._detection), idle=rows.is_empty())
         return Progress(handled=rows.height, finished=True)
 
-    def change(self, configuration: Configuration) -> list[str]:
+    def change(self, configuration: Configuration, *, trusted: bool = False) -> list[str]:
         """Put another configuration into force between two batches; return what begins anew.
 
+        It is watched unless it is `trusted`.
         The state is kept at once, under the new configuration and at the cursors where it begins: what is
         scored again after a crash is scored under the configuration that was in force.
         """
-        changed, anew = self._detection.changed(configuration)
+        changed, anew = self._detection.changed(configuration, trusted=trusted)
         self._keeping.keep(self._cursors, kept(changed))
         self._detection = changed
         return anew

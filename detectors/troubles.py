@@ -20,6 +20,12 @@ def broken_rule(fault: str, version: str, at: datetime) -> Anomaly:
     return _anomaly(f"broken {fault} {version}", "rule-set-aside", fault, "", version, at)
 
 
+def rolled_back(bad: str, version: str, why: str, at: datetime) -> Anomaly:
+    """Return the anomaly of rules that flooded, and that `version` was put in the place of."""
+    sentence = f"rules {bad} were rolled back to {version} and stay out: {why}"
+    return _anomaly(f"rolled back {bad} {version}", "rules-rolled-back", sentence, "", version, at)
+
+
 def _anomaly(what: str, code: str, sentence: str, detail: str, version: str, at: datetime) -> Anomaly:
     reason = Reason(
         code=code,

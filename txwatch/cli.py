@@ -23,7 +23,7 @@ import alerts.cli
 import collector.cli
 import detectors.cli
 import grafana.cli
-from txwatch import __version__, anomalies, doctor, revealing
+from txwatch import __version__, anomalies, audittrail, doctor, revealing
 from txwatch.errors import TxwatchError
 from txwatch.health import watched
 from txwatch.init import command as init
@@ -38,7 +38,7 @@ from txwatch.play import (
     print_figures,
     report_data,
 )
-from txwatch.ports import AnomalyQuery, Service
+from txwatch.ports import AnomalyQuery, RetentionPolicy, Service
 from txwatch.settings import Settings, current_settings
 from txwatch.supervise import StopRequest, work
 from txwatch.views.report import write_report
@@ -338,5 +338,6 @@ def _check_store(settings: Settings) -> doctor.Finding:
     return doctor.Finding(check="store", state="ok", sentence=f"{settings.store_url}: {counts}")
 
 
-for part in (anomalies, revealing, collector.cli, detectors.cli, alerts.cli, grafana.cli, init):
+for part in (anomalies, audittrail, revealing, collector.cli, alerts.cli, grafana.cli, init):
     part.mount(app)
+detectors.cli.mount(app, alerts.cli.SECTIONS | {"retention": RetentionPolicy})

@@ -1,6 +1,5 @@
 """The commands that cross between ids and pseudonyms; the way back leaves a record in the audit."""
 
-import getpass
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,6 +9,7 @@ from rich.progress import Progress
 
 from txwatch.clock import SystemClock
 from txwatch.errors import ConfigurationError, StoreError, TxwatchError, UsageError
+from txwatch.identity import account
 from txwatch.ledger import Ledger
 from txwatch.pseudonym import KEY, KINDS, Pseudonyms, pseudonyms_of
 from txwatch.settings import Settings, current_environment, current_settings
@@ -64,7 +64,7 @@ def reveal(
         with open_workplace(settings, writer=False, role="investigator", looks=True) as workplace:
             found = _looked_for(workplace, pseudonyms, wanted)
             action = "id revealed" if found else "id looked for in vain"
-            workplace.ledger.record(getpass.getuser(), action, facts)
+            workplace.ledger.record(account(), action, facts)
     except StoreError as error:
         if not error.retryable:
             _record_denial(settings, facts, str(error))
@@ -100,6 +100,6 @@ def _record_denial(settings: Settings, facts: dict[str, str], why: str) -> None:
     """Leave a record of who asked for what the token at hand may not read."""
     ledger = Ledger.open(settings.ledger_url, SystemClock())
     try:
-        ledger.record(getpass.getuser(), "reveal denied", {**facts, "why": why})
+        ledger.record(account(), "reveal denied", {**facts, "why": why})
     finally:
         ledger.close()

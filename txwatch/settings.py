@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What `run` and `collect` read when no source is given on the command line."""
     rules: str = "rules.yaml"
     """The rules file."""
+    require_apply: bool = False
+    """Whether an edited rules file waits for `txwatch rules apply`."""
     schema: str = ""
     """Schema file of the producer; empty is the built-in schema."""
     snapshot_seconds: float = 10.0

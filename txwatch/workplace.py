@@ -62,6 +62,18 @@ def open_workplace(
         store.close()
 
 
+@contextmanager
+def opened_ledger(settings: Settings) -> Iterator[Ledger]:
+    """Yield the ledger alone, for a command; raises InputError where nothing was stored yet."""
+    if not settings.ledger:
+        require_home(settings)
+    ledger = Ledger.open(settings.ledger_url, SystemClock(), home=settings.home_path)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
 def require_home(settings: Settings) -> None:
     """Raise InputError if the folder of this machine is not there, instead of showing an empty one."""
     if not settings.home_path.is_dir():

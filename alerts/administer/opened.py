@@ -8,12 +8,12 @@ import msgspec
 
 from alerts.groups import Group
 from alerts.policy import AlertSettings
+from txwatch import workplace
 from txwatch.clock import SystemClock
 from txwatch.errors import UsageError
 from txwatch.ledger import AlertBook, Ledger
 from txwatch.settings import current_settings
 from txwatch.shipped import rules_document, rules_path, section
-from txwatch.workplace import require_home
 
 
 def alert_settings() -> AlertSettings:
@@ -24,14 +24,8 @@ def alert_settings() -> AlertSettings:
 @contextmanager
 def opened_ledger() -> Iterator[tuple[Ledger, datetime]]:
     """Yield the ledger of this machine and the time."""
-    settings, clock = current_settings(), SystemClock()
-    if not settings.ledger:
-        require_home(settings)
-    ledger = Ledger.open(settings.ledger_url, clock)
-    try:
-        yield ledger, clock.now()
-    finally:
-        ledger.close()
+    with workplace.opened_ledger(current_settings()) as ledger:
+        yield ledger, SystemClock().now()
 
 
 @contextmanager

@@ -30,10 +30,12 @@ Strict = Annotated[bool, typer.Option("--strict", help="Warnings count as errors
 def mount(
     app: typer.Typer,
     sections: Sections | None = None,
-) -> None:
-    """Add the group `rules` to the command line; `sections` are the types of other rooms' sections."""
+) -> typer.Typer:
+    """Add the group `rules` to the command line and return it; `sections` are those of other rooms."""
     known = {**ROOM_SECTIONS, **(sections or {})}
-    group = typer.Typer(help="Check rules.yaml, and describe what may stand in it.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Check rules.yaml, put versions of it into force, and go back.", no_args_is_help=True
+    )
 
     @group.command("check")
     def _check(file: File = None, *, as_json: AsJson = False, strict: Strict = False) -> None:
@@ -63,6 +65,7 @@ def mount(
         sys.stdout.write(columns_text(as_json=as_json))
 
     app.add_typer(group, name="rules")
+    return group
 
 
 def show_problems(file: Path, sections: Sections, *, as_json: bool, strict: bool) -> int:

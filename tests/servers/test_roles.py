@@ -33,6 +33,8 @@ def installed(influx_stores: InfluxStores, tmp_path):
             "TXWATCH_INFLUX_TOKEN": influx_stores.tokens[role],
             "TXWATCH_PSEUDONYM_KEY": KEY,
         }
+        if (tmp_path / "rules.yaml").exists():
+            environment["TXWATCH_RULES"] = str(tmp_path / "rules.yaml")
         return subprocess.run(
             [sys.executable, "-m", "txwatch", *command],
             env=environment, capture_output=True, text=True, check=False, timeout=120,
@@ -162,3 +164,25 @@ def test_only_who_reads_raw_ids_reveals_them_and_each_attempt_is_recorded(instal
     assert USER not in denied.stdout + denied.stderr
     assert found.stdout == f"{USER}\n"
     assert actions[-2:] == ["reveal denied", "id revealed"]
+
+
+def test_only_the_administrators_token_puts_rules_into_force(installed, tmp_path):
+    """Whoever has another one is refused, and that is on record; no name that is typed counts."""
+    _, run = installed
+    draft = tmp_path / "draft.yaml"
+    draft.write_text("version: 1\nbase_currency: EUR\n")
+    (tmp_path / "rules.yaml").write_text("version: 1\nbase_currency: EUR\nrules: []\n")
+    ended = run("services", "detect", "--once")
+    denied = [
+        run(role, "rules", "apply", str(draft), "--reason", "a try") for role in ("operator", "services")
+    ]
+    allowed = run("administrator", "rules", "apply", str(draft), "--reason", "a change")
+
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}", SystemClock())
+    actions = [each.action for each in ledger.audited(0, 100) if each.action.startswith("rules")]
+    ledger.close()
+    assert ended.returncode == 0, ended.stderr
+    assert [each.returncode for each in denied] == [5, 5]
+    assert "only who has the administrator's token may do this" in denied[0].stderr
+    assert allowed.returncode == 0, allowed.stderr
+    assert actions == ["rules in use", "rules apply denied", "rules apply denied", "rules applied"]

@@ -381,14 +381,14 @@ def test_an_edited_rule_is_taken_by_a_running_detector(world):
     rules.write_text(shipped)
     world.environment["TXWATCH_RULES"] = str(rules)
     ledger = Ledger.open(f"sqlite:///{world.folder / 'home/ledger.db'}", SystemClock())
-    first = len(ledger.rules_versions())
+    first = len(ledger.rules().newest())
     detecting = world.start("detect")
     rules.write_text(shipped.replace("severity: high", "severity: hihg", 1))
     refused = eventually(
         lambda: [a for a in ledger.audited(0, 1000) if a.action == "rules refused"], detecting
     )
     rules.write_text(shipped.replace("severity: high", "severity: critical", 1))
-    taken = eventually(lambda: len(ledger.rules_versions()) > first, detecting)
+    taken = eventually(lambda: len(ledger.rules().newest()) > first, detecting)
     detecting.terminate()
 
     told = [json.loads(entry.document) for entry in ledger.discovered(0, 100_000)]

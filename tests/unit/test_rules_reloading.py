@@ -1,123 +1,22 @@
 """An edited rules file reaches running detectors between two batches, or is refused for everybody to see."""
 
-import json
 from datetime import timedelta
 from pathlib import Path
 
-import polars as pl
 import pytest
+from rules_bench import TWO, Bench, two_days
 
-from collector.simulator.settings import SimulationSettings
-from collector.simulator.simulation import Simulation
-from detectors.configuration import known_configuration, read_configuration
-from detectors.detection import Detection, rules_of
 from detectors.reloading import RulesService
-from detectors.service import CONSUMER, DetectorService
-from txwatch.columns import TRANSACTION
 from txwatch.errors import ConfigurationError
-from txwatch.ledger import Ledger
-from txwatch.model import RulesVersion
 from txwatch.ports import AnomalyQuery
-from txwatch.testing import AtOnce, ManualClock, MemoryStore
+from txwatch.testing import AtOnce
 
 SHIPPED = (Path(__file__).parents[2] / "rules.yaml").read_text()
-TWO = """\
-version: 1
-base_currency: EUR
-features:
-  payments_1h: {count: "*", by: user_id, window: 1h}
-  cards_1h: {distinct: card_id, by: device_id, window: 1h}
-rules:
-  - {id: large, when: amount > 300, severity: high, message: "{amount} is large"}
-  - {id: often, when: payments_1h > 2, severity: medium, message: "{payments_1h} payments"}
-detectors:
-  threshold: 100
-  traffic: {window_seconds: 3600}
-"""
-"""Only rules find something: no score gets to 100."""
 
 
 @pytest.fixture(scope="module")
 def rows():
-    """Two simulated days with their place in a feed."""
-    days = Simulation(SimulationSettings(seed=3, users=300, merchants=60, days=2, frauds_per_day=8)).days()
-    rows = pl.concat([day.transactions for day in days])
-    return rows.select(
-        pl.lit("simulator").alias("source"),
-        pl.lit(0, dtype=pl.Int32).alias("partition"),
-        pl.int_range(rows.height, dtype=pl.Int64).alias("sequence"),
-        *TRANSACTION,
-    )
-
-
-class Bench:
-    """A rules file, a store with rows, a ledger; a detector with its rules service, opened as commands do."""
-
-    def __init__(self, folder: Path, rows: pl.DataFrame, text: str = TWO) -> None:
-        self.path = folder / "rules.yaml"
-        self.path.write_text(text)
-        self.clock = ManualClock()
-        self.store = MemoryStore(self.clock)
-        self.store.append(rows)
-        self.ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", self.clock)
-        self.open()
-
-    def open(self) -> None:
-        kept = self.ledger.load_snapshot(CONSUMER)
-        if kept is None:
-            configuration = read_configuration(self.path)
-            given = {"version": configuration.version, "content": configuration.content}
-            self.ledger.rules_in_force(RulesVersion(**given, actor="rules.yaml", reason="at the start"))
-            detection = Detection.fresh(configuration)
-        else:
-            known = self.ledger.rules_version(rules_of(kept.payload))
-            configuration = known_configuration(self.path, known.content, known.beside)
-            detection = Detection.restored(configuration, kept.payload)
-        at = kept.cursors if kept else {}
-        self.detector = DetectorService(
-            self.store,
-            self.ledger,
-            detection,
-            self.clock,
-            at=at,
-            aside=AtOnce(),
-            batch=400,
-            snapshot_seconds=1e9,
-        )
-        self.rules = RulesService(self.path, self.detector, self.ledger, self.clock, AtOnce())
-        self.rules.catch_up()
-
-    def edit(self, text: str) -> None:
-        self.path.write_text(text)
-        self.look()
-
-    def look(self) -> None:
-        """Two looks, and what they lead to."""
-        for _ in range(3):
-            self.clock.advance(timedelta(seconds=1))
-            self.rules.step()
-
-    def score(self, steps: int = 10_000) -> None:
-        self.rules.step()
-        while steps and self.detector.step().handled:
-            self.rules.step()
-            steps -= 1
-
-    def found(self) -> dict[str, list[str]]:
-        """Which rules hit, by anomaly."""
-        return {
-            a.anomaly_id: sorted(a.rules)
-            for a in self.store.anomalies(AnomalyQuery(limit=None))
-            if a.kind == "transaction"
-        }
-
-    def told(self) -> list[str]:
-        """What was told about the configuration, in order of discovery."""
-        entries = (json.loads(entry.document) for entry in self.ledger.discovered(0, 100_000))
-        return [each["reasons"][0]["sentence"] for each in entries if each["kind"] == "configuration"]
-
-    def actions(self) -> list[str]:
-        return [each.action for each in self.ledger.audited(0, 1000)]
+    return two_days()
 
 
 @pytest.fixture
@@ -161,7 +60,7 @@ def test_edited_back_everything_is_as_it_was(bench, undisturbed):
     bench.score()
 
     assert bench.found() == undisturbed
-    assert [each.number for each in bench.ledger.rules_versions()] == [3, 2, 1]
+    assert [each.number for each in bench.ledger.rules().newest()] == [3, 2, 1]
 
 
 def test_a_rule_that_is_switched_off_or_removed_stops_at_once(bench):
@@ -244,7 +143,7 @@ def test_a_file_that_is_gone_is_refused(bench):
 def test_comments_make_no_version(bench):
     bench.edit(TWO + "# asked for by ada\n")
 
-    assert len(bench.ledger.rules_versions()) == 1
+    assert len(bench.ledger.rules().newest()) == 1
     assert bench.rules.health().figures["pending"] == 0.0
 
 
@@ -257,12 +156,13 @@ def test_a_half_written_file_is_not_taken(bench):
     bench.look()
 
     assert bench.told() == []
-    assert len(bench.ledger.rules_versions()) == 2
+    assert len(bench.ledger.rules().newest()) == 2
 
 
 def test_a_list_beside_the_file_counts_as_part_of_it(tmp_path, rows):
-    """Edited alone, while it runs and while nothing runs."""
-    text = TWO.replace("rules:\n", "lists:\n  watch: {file: watch.txt}\nrules:\n", 1)
+    """Edited alone, while it runs and while nothing runs; without the guard, which would call it a flood."""
+    text = TWO.replace("  threshold: 100", "  threshold: 100\n  guard: {on: false}")
+    text = text.replace("rules:\n", "lists:\n  watch: {file: watch.txt}\nrules:\n", 1)
     text = text.replace("when: amount > 300", "when: \"in_list(merchant_id, 'watch')\"")
     (tmp_path / "watch.txt").write_text("nobody\n")
     bench = Bench(tmp_path, rows, text)
@@ -345,7 +245,7 @@ def test_every_anomaly_names_the_version_that_made_it(bench):
     bench.score(steps=3)
 
     made = {a.versions["rules"] for a in bench.store.anomalies(AnomalyQuery(limit=None))}
-    assert made == {each.version for each in bench.ledger.rules_versions()}
+    assert made == {each.version for each in bench.ledger.rules().newest()}
 
 
 def test_the_shipped_rules_change_under_a_running_detector(tmp_path, rows):

@@ -18,6 +18,7 @@ from txwatch.ledger.alertrecords import (
 )
 from txwatch.ledger.ledger import Ledger
 from txwatch.ledger.queue import Discovery
+from txwatch.ledger.rulesshelf import RulesShelf
 from txwatch.ledger.snapshots import Snapshot
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Discovery",
     "Ledger",
     "Outgoing",
+    "RulesShelf",
     "Snapshot",
     "Step",
     "StoredDecision",

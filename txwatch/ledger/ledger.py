@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 
-from txwatch.ledger import audit, labels, layout, progress, queue, rulesversions, snapshots
+from txwatch.ledger import audit, labels, layout, progress, queue, snapshots
 from txwatch.ledger.alertbook import AlertBook
 from txwatch.ledger.database import folder_beside, open_database, sentences
 from txwatch.ledger.postgres import READING
 from txwatch.ledger.queue import Discovery
+from txwatch.ledger.rulesshelf import RulesShelf
 from txwatch.ledger.snapshots import Snapshot, Written
-from txwatch.model import Anomaly, AnomalyLabel, Cursor, Partition, RulesVersion
+from txwatch.model import Anomaly, AnomalyLabel, Cursor, Partition
 from txwatch.ports import AuditRecord, Clock
 
 
@@ -135,28 +136,9 @@ class Ledger:
         with self._reading() as connection:
             return labels.newest(connection, anomaly_id)
 
-    def rules_in_force(self, given: RulesVersion) -> RulesVersion:
-        """Keep what is in force from now on, and append it to the audit; what is in force already stays.
-
-        Returns it with its number.
-        """
-        with self._writing() as connection:
-            before = rulesversions.newest(connection, 1)
-            kept = rulesversions.append(connection, self._now(), given)
-            if not before or kept.number != before[0].number:
-                facts = {"version": kept.version, "number": kept.number, "reason": kept.reason}
-                audit.append(connection, self._now(), kept.actor, "rules in use", facts)
-            return kept
-
-    def rules_version(self, version: str) -> RulesVersion | None:
-        """Return what a version of rules.yaml was made of, None for one that never was in force."""
-        with self._reading() as connection:
-            return rulesversions.find(connection, version)
-
-    def rules_versions(self, limit: int = 100) -> list[RulesVersion]:
-        """Return the versions that were in force, the newest first."""
-        with self._reading() as connection:
-            return rulesversions.newest(connection, limit)
+    def rules(self) -> RulesShelf:
+        """Return the part that keeps the versions of `rules.yaml`."""
+        return RulesShelf(self._reading, self._writing, self._now)
 
     def record(self, actor: str, action: str, facts: Mapping[str, Any]) -> None:
         """Append to the audit."""

@@ -1,4 +1,4 @@
-"""The versions of `rules.yaml` that were in force, in order: append-only."""
+"""The versions of `rules.yaml` that came into force, in order: append-only; and those that stay out."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ import msgspec
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
+from txwatch.ledger.tables import rules_blocked, rules_files
 from txwatch.ledger.tables import rules_versions as table
 from txwatch.model import RulesVersion
 
@@ -14,10 +15,7 @@ NEWEST = sql.select(table).order_by(table.c.number.desc())
 
 
 def append(connection: Connection, at: float, given: RulesVersion) -> RulesVersion:
-    """Append a version that is now in force, unless it is the newest already; return it with its number."""
-    row = connection.execute(NEWEST.limit(1)).mappings().first()
-    if row is not None and row["version"] == given.version:
-        return _version(row)
+    """Append a version that is now in force; return it with its number."""
     values = {
         "at": at,
         "version": given.version,
@@ -31,15 +29,57 @@ def append(connection: Connection, at: float, given: RulesVersion) -> RulesVersi
     return msgspec.structs.replace(given, number=number, at=at)
 
 
+def newest_number(connection: Connection) -> tuple[int, str]:
+    """Return number and version of the newest, (0, "") before the first."""
+    query = sql.select(table.c.number, table.c.version).order_by(table.c.number.desc()).limit(1)
+    row = connection.execute(query).first()
+    return (0, "") if row is None else (int(row[0]), str(row[1]))
+
+
 def find(connection: Connection, version: str) -> RulesVersion | None:
     """Return what a version was made of, as it was the last time."""
     row = connection.execute(NEWEST.where(table.c.version == version).limit(1)).mappings().first()
     return None if row is None else _version(row)
 
 
+def numbered(connection: Connection, number: int) -> RulesVersion | None:
+    """Return the version of a number."""
+    row = connection.execute(NEWEST.where(table.c.number == number)).mappings().first()
+    return None if row is None else _version(row)
+
+
 def newest(connection: Connection, limit: int) -> list[RulesVersion]:
     """Return the last versions, the newest first."""
     return [_version(row) for row in connection.execute(NEWEST.limit(limit)).mappings()]
+
+
+def block(connection: Connection, at: float, version: str, reason: str) -> None:
+    """Keep a version out from now on."""
+    unblock(connection, version)
+    connection.execute(sql.insert(rules_blocked).values(version=version, at=at, reason=reason))
+
+
+def unblock(connection: Connection, version: str) -> bool:
+    """Let a version in again; tell whether it was kept out."""
+    done = connection.execute(sql.delete(rules_blocked).where(rules_blocked.c.version == version))
+    return done.rowcount > 0
+
+
+def blocked(connection: Connection) -> dict[str, str]:
+    """Return the versions that stay out, and why."""
+    rows = connection.execute(sql.select(rules_blocked.c.version, rules_blocked.c.reason))
+    return {version: reason for version, reason in rows}  # noqa: C416 - typed pairs instead of rows
+
+
+def consider(connection: Connection, path: str, digest: str) -> None:
+    """Keep what stood in a file when it was considered."""
+    connection.execute(sql.delete(rules_files).where(rules_files.c.path == path))
+    connection.execute(sql.insert(rules_files).values(path=path, digest=digest))
+
+
+def considered(connection: Connection, path: str) -> str:
+    """Return what stood in a file when it was last considered, empty before the first time."""
+    return connection.scalar(sql.select(rules_files.c.digest).where(rules_files.c.path == path)) or ""
 
 
 def _version(row: Mapping[Any, Any]) -> RulesVersion:

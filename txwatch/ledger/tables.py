@@ -106,6 +106,23 @@ rules_versions = Table(
 )
 """What rules.yaml said, and the lists beside it, each time when other rules came into force."""
 
+rules_blocked = Table(
+    "rules_blocked",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""Versions that were rolled back by themselves, and do not come into force again."""
+
+rules_files = Table(
+    "rules_files",
+    metadata,
+    Column("path", String, primary_key=True),
+    Column("digest", String, nullable=False),
+)
+"""What stood in each rules file when it was last considered: only another content is an edit."""
+
 alert_groups = Table(
     "alert_groups",
     metadata,

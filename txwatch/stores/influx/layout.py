@@ -78,7 +78,7 @@ ROLES: dict[str, Role] = {
 
 def needed_by(role: str) -> tuple[str, ...]:
     """Return the buckets of a store that a process in this role must be able to read."""
-    return tuple(bucket for bucket in STORE_BUCKETS if bucket in ROLES[role].read)
+    return tuple(bucket for bucket in (*STORE_BUCKETS, AUDIT) if bucket in ROLES[role].read)
 
 
 SPARE = timedelta(days=5)
