@@ -1,37 +1,39 @@
-"""How long a transaction takes from produce to readable in the feed, through real Kafka and InfluxDB.
+"""How long a transaction takes from produce to the feed, and to its anomaly, by real Kafka and InfluxDB.
 
-    python benchmarks/latency.py [--rates N ...] [--seconds N] [--partitions N] [--short] [--json]
+    python benchmarks/latency.py [--rates N ...] [--seconds N] [--partitions N] [--only feed|anomalies]
+                                 [--short] [--json]
 
 Producer, Kafka, `txwatch collect --no-derive`, InfluxDB and a reader that looks every 200 ms share one
 machine, each in a process of its own, with partitions x 64 series.  Each id carries when its message was
 produced.  `p95_seconds` by rate, from the first message on; `gaps` counts offsets that the reader missed,
-in all partitions.  `--derive` adds `txwatch derive` (traffic, rows by user).  The last line with --json is
-one JSON object.
+in all partitions.  `--derive` adds `txwatch derive` (traffic, rows by user).
+
+Then the same again with `txwatch detect` in place of the reader, everything on (`anomaly_latency`):
+`anomaly_p95_seconds` by rate is from produce to the anomaly stored, `unscored` counts transactions that no
+detector saw, `anomaly_p95_at_refit_seconds` is that of the ten seconds in which the forest is fitted anew.
+`highest_rate_below_a_second` is the highest of the rates at which p95 is below a second and all are scored.
+The last line with --json is one JSON object.
 """
 
 import argparse
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import anomaly_latency
 import ingest
 import numpy as np
 import polars as pl
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
-from influxdb_server import InfluxdbServer, start_influxdb
-from kafka_server import KafkaServer, start_kafka
+from whole_path import servers, start
 
 from txwatch.clock import SystemClock
 from txwatch.model import Cursor, Partition
-from txwatch.stores.influx.connection import Access
 from txwatch.stores.influx.store import InfluxStore
 
 TICK_SECONDS = 0.2
@@ -48,6 +50,14 @@ def main() -> None:
         address, rate, count = options.produce
         produce(address, int(rate), int(count))
         return
+    figures = {} if options.only == "anomalies" else feed_figures(options)
+    if options.only != "feed":
+        figures |= anomaly_figures(options)
+    if options.json:
+        print(json.dumps(figures))
+
+
+def feed_figures(options: argparse.Namespace) -> dict[str, object]:
     figures: dict[str, dict[str, float] | int] = {"p50_seconds": {}, "p95_seconds": {}, "p99_seconds": {}}
     figures |= {"largest_seconds": {}, "gaps": 0}
     for rate in options.rates:
@@ -59,8 +69,19 @@ def main() -> None:
             f"{name} {value[str(rate)]:.3f}" for name, value in figures.items() if name != "gaps"
         )
         print(f"{rate:>7,}/s  {told}  gaps {gaps}", flush=True)
-    if options.json:
-        print(json.dumps(figures))
+    return figures
+
+
+def anomaly_figures(options: argparse.Namespace) -> dict[str, object]:
+    by_rate = {}
+    for rate in options.rates:
+        by_rate[rate] = anomaly_latency.measure(rate, options.seconds)
+        told = "  ".join(f"{name} {value:g}" for name, value in by_rate[rate].items())
+        print(f"{rate:>7,}/s  {told}", flush=True)
+    names = next(iter(by_rate.values()))
+    held = [r for r, each in by_rate.items() if each["anomaly_p95_seconds"] < 1.0 and not each["unscored"]]
+    figures = {name: {str(rate): each[name] for rate, each in by_rate.items()} for name in names}
+    return figures | {"highest_rate_below_a_second": max(held, default=0)}
 
 
 def parse() -> argparse.Namespace:
@@ -71,6 +92,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--partitions", type=int, default=160)
     parser.add_argument("--derive", action="store_true", help="also run txwatch derive")
+    parser.add_argument("--only", choices=("feed", "anomalies"))
     parser.add_argument("--short", action="store_true", help="20 s a rate")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--produce", nargs=3, help=argparse.SUPPRESS)  # the producer's own process
@@ -84,9 +106,7 @@ def measure(rate: int, options: argparse.Namespace) -> tuple[np.ndarray, int]:
     """Return the seconds that each transaction took, and how many are missing."""
     count = int(rate * options.seconds)
     with tempfile.TemporaryDirectory() as home, contextlib.ExitStack() as running:
-        kafka, influx = running.enter_context(servers(Path(home)))
-        admin = AdminClient({"bootstrap.servers": kafka.address, "log_level": 2})
-        admin.create_topics([NewTopic(ingest.TOPIC, options.partitions, 1)])[ingest.TOPIC].result()
+        kafka, influx = running.enter_context(servers(Path(home), options.partitions))
         access = ingest.fresh(influx)
         address = f"kafka://{kafka.address}/{ingest.TOPIC}"
         commands = [["collect", "--no-derive", address], *([["derive"]] if options.derive else [])]
@@ -106,29 +126,6 @@ def measure(rate: int, options: argparse.Namespace) -> tuple[np.ndarray, int]:
             if each.poll() is not None:
                 raise SystemExit((Path(home) / f"{command[0]}.log").read_text())
         return found
-
-
-@contextlib.contextmanager
-def servers(home: Path) -> Iterator[tuple[KafkaServer, InfluxdbServer]]:
-    with contextlib.ExitStack() as running:
-        (home / "kafka").mkdir()
-        (home / "influx").mkdir()
-        kafka, influx = start_kafka(home / "kafka"), start_influxdb(home / "influx")
-        running.callback(kafka.close)
-        running.callback(influx.close)
-        yield kafka, influx
-
-
-def start(command: list[str], access: Access, home: Path) -> subprocess.Popen[bytes]:
-    """Start a command of txwatch in a home of its own."""
-    environment = os.environ | {
-        "TXWATCH_STORE": access.url.replace("http://", "influx://") + f"/{access.org}",
-        "TXWATCH_INFLUX_TOKEN": access.token,
-        "TXWATCH_HOME": str(home / command[0]),
-        "PYTHONPATH": str(ingest.ROOT),
-    }
-    with (home / f"{command[0]}.log").open("wb") as log:
-        return subprocess.Popen([sys.executable, "-m", "txwatch", *command], env=environment, stderr=log)
 
 
 def produce(address: str, rate: int, count: int) -> None:
