@@ -22,6 +22,9 @@ from txwatch.ports import Clock
 QUIET_SECONDS = 1.0
 """How long nothing has come when what is in memory is kept without waiting for its time."""
 
+REST = 50.0
+"""A copy takes no more of the time than one part in this many: large states are kept less often."""
+
 
 class SnapshotLedger(Protocol):
     """The part of the ledger that keeps states."""
@@ -60,6 +63,7 @@ class Keeping:
         self._every_seconds = every_seconds
         self._cursors = dict(at)
         self._taken_at = self._read_at = clock.now()
+        self._copying = 0.0
         self._on_its_way: tuple[dict[Partition, Cursor], str, Future[Written]] | None = None
         self.recorded = 0
 
@@ -70,11 +74,13 @@ class Keeping:
             self._read_at = now
         self._settle()
         quiet = min(now - self._read_at, now - self._taken_at).total_seconds() >= QUIET_SECONDS
-        due = (now - self._taken_at).total_seconds() >= self._every_seconds
+        due = (now - self._taken_at).total_seconds() >= max(self._every_seconds, REST * self._copying)
         if (due or quiet) and self._on_its_way is None:
             self._taken_at = now
             if cursors != self._cursors:
-                self._begin(cursors, state())
+                copy = state()
+                self._copying = (self._clock.now() - now).total_seconds()
+                self._begin(cursors, copy)
 
     def keep(self, cursors: Mapping[Partition, Cursor], state: Kept) -> None:
         """Keep a state before anything else happens."""

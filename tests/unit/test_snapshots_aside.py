@@ -90,6 +90,22 @@ def test_a_state_is_kept_when_it_is_time(bench):
     assert (bench.newest, bench.keeping.recorded) == (2, 1)
 
 
+def test_a_state_that_takes_long_to_copy_is_kept_less_often(bench):
+    """A second's copy every fifty: whoever comes behind it waits, and is to be one in fifty."""
+
+    def slow():
+        bench.clock.advance(timedelta(seconds=1))
+        return state(1)
+
+    bench.clock.advance(timedelta(seconds=10))
+    bench.keeping.step(at(1), slow, idle=False)
+    bench.step(2, after=48.0)
+    too_soon = bench.newest
+    bench.step(3, after=2.0)
+
+    assert (too_soon, bench.newest) == (1, 3)
+
+
 def test_a_state_is_kept_after_a_quiet_second(bench):
     """A feed that is read faster than it fills is not quiet: each look at it may find nothing."""
     for number in range(20):
