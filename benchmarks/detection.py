@@ -1,9 +1,12 @@
 """How good detection is: every measured figure of docs/detection.md and docs/series.md, from one command.
 
-    nice python benchmarks/detection.py --data DIR [--no-series] [--json]
+    nice python benchmarks/detection.py --data DIR [--no-series | --ablation] [--json]
 
 DIR holds `handbook/`, `nab/` and `series/` with their scorers.  Default settings throughout, past only; no
 label reaches a detector but in the line that says so, seven days late.  Takes a few minutes.
+
+`--ablation` scores both sets anew with each detector switched off in turn, the forest and the calibration of
+the others learning without it, and prints what each is worth.  Takes ten minutes.
 """
 
 import argparse
@@ -15,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -38,8 +42,9 @@ ENTITY = {"customer": "user", "terminal": "merchant"}
 def main() -> None:
     options = parse()
     with tempfile.TemporaryDirectory() as folder:
-        rows = transactions(options.data / "handbook", Path(folder))
-    if not options.no_series:
+        data = options.data / "handbook"
+        rows = ablation(data, Path(folder)) if options.ablation else transactions(data, Path(folder))
+    if not (options.no_series or options.ablation):
         rows |= series(options.data)
     for name, value in rows.items():
         print(f"{name:58} {value}")
@@ -53,6 +58,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with handbook, nab, series")
     parser.add_argument("--no-series", action="store_true", help="transactions only")
+    parser.add_argument("--ablation", action="store_true", help="each detector left out in turn")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return parser.parse_args()
 
@@ -85,11 +91,33 @@ def transactions(data: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def scored(path: Path, labels: Path | None = None) -> Outcome:
+def ablation(data: Path, folder: Path) -> dict[str, Any]:
+    """Return the figures of both sets without each detector."""
+    placed = folder / "plus.parquet"
+    with_places(data).write_parquet(placed)
+    found: dict[str, Any] = {}
+    for name in ("", *(method.name for method in METHODS)):
+        late = written(scored(data / "transactions.parquet", off=name), folder / "handbook_scores.parquet")
+        plus_scores = written(scored(placed, off=name), folder / "plus_scores.parquet")
+        plus = judged(data, plus_scores, "--set", "plus")
+        figures = judged(data, late, "--view", "late")
+        found[f"without {name or 'nothing'}"] = {
+            "handbook AP13": figures["AP13"],
+            "handbook R13@50": figures["R13@50"],
+            "plus AP": plus["AP"],
+            "plus EpR@100": plus["EpR@100"],
+        }
+        print(name or "nothing", *found[f"without {name or 'nothing'}"].values(), file=sys.stderr, flush=True)
+    return found
+
+
+def scored(path: Path, labels: Path | None = None, off: str = "") -> Outcome:
     """Score a file by the shipped rules file; with labels, each counts from its delay on."""
     configuration = read_configuration(ROOT / "rules.yaml")
     late = None if labels is None else LateLabels(read_frauds(labels), DELAY)
     settings = configuration.detection if labels is None else with_feedback(configuration.detection)
+    if off:
+        settings = msgspec.structs.replace(settings, off=(*settings.off, off))
     contender = Contender(name=path.stem, engine=Engine(settings, configuration.rulebook()), labels=late)
     frames = (part.rows for part in read_inputs([str(path)], SCHEMA, lambda: datetime.now(UTC)))
     return contest(frames, [contender], 1000)[0]

@@ -7,6 +7,9 @@ and writes Parquet, as `txwatch score` does: the `transactions.parquet` in DIR (
 terminal_id, amount, timestamp, transaction_id), or seeded transactions of its own.  The last line with
 --json is one JSON object.  `*_cpu` figures count processor time, which other programs on the machine do
 not disturb; on an idle machine both agree.
+
+Then others' detectors on payments of the same file, in the same run (`score_others`):
+`others_per_second_cpu`, and how many times as fast txwatch is, all of its work against their part of it.
 """
 
 import argparse
@@ -25,6 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import polars as pl
+from score_others import compare
 
 from collector.offline import read_inputs
 from collector.schema import Schema
@@ -36,6 +40,7 @@ from detectors.warm import warm_up
 from txwatch.columns import TRANSACTION
 
 MICRO_BATCH = 1000
+OTHERS_ROWS = 100_000
 ROOT = Path(__file__).parents[1]
 HANDBOOK = Schema(
     rename={"user_id": "customer_id", "merchant_id": "terminal_id"}, defaults={"currency": "EUR"}
@@ -54,13 +59,22 @@ def main() -> None:
             path, schema = Path(folder) / "transactions.parquet", Schema()
             made_up(arguments.transactions).drop("extra").write_parquet(path)
         measured = run(path, schema, Path(folder) / "scores.parquet", rules=not arguments.no_rules)
-    figures = {"compile_seconds": round(compile_seconds, 1), **measured}
+        figures = {"compile_seconds": round(compile_seconds, 1), **measured}
+        figures |= beside_others(path, schema, measured["transactions_per_second_cpu"])
     if not arguments.data:
         figures |= large_state()
     for name, value in figures.items():
         print(f"{name:28} {value}")
     if arguments.json:
         print(json.dumps(figures))
+
+
+def beside_others(path: Path, schema: Schema, ours: float) -> dict[str, object]:
+    """Return what others' detectors manage of the same file, and how many times as fast this is."""
+    rows = next(iter(read_inputs([str(path)], schema, now))).rows
+    rates = compare(rows.head(OTHERS_ROWS))
+    times = {name: round(ours / rate, 1) for name, rate in rates.items() if isinstance(rate, int)}
+    return {"others_per_second_cpu": rates, "times_as_fast": times}
 
 
 def parse() -> argparse.Namespace:
