@@ -7,13 +7,14 @@ import msgspec
 from detectors.detection import Configuration
 from detectors.guard import GuardSettings
 from detectors.rules.book import RuleBook, drafted_rules, version_of
+from detectors.rules.draft import Draft
 from detectors.rules.lists import read_files
 from detectors.series.traffic import TrafficSettings
 from detectors.settings import DetectionSettings, Severities
 from txwatch.canary import canaries_of
-from txwatch.rulesfile import RulesDocument
+from txwatch.rulesfile import RulesDocument, read_bytes
 from txwatch.settings import current_environment
-from txwatch.shipped import known_document, refusal, rules_document, section
+from txwatch.shipped import known_document, refusal, section
 
 
 class DetectorsSection(DetectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,7 +29,7 @@ def read_configuration(path: Path, *, window_seconds: int | None = None) -> Conf
 
     `window_seconds` overrides the length of the traffic series' windows.
     """
-    return compiled(read_files(rules_document(path)), window_seconds=window_seconds)
+    return known_configuration(path, read_bytes(path), window_seconds=window_seconds)
 
 
 def known_configuration(
@@ -42,9 +43,17 @@ def known_configuration(
 
     Without `beside`, the lists are those that are there now.
     """
+    return _compiled(drafted(path, content, beside), window_seconds)
+
+
+def drafted(path: Path, content: bytes, beside: dict[str, bytes] | None = None) -> Draft:
+    """Return what a rules file says, as `known_configuration` reads it; raises the same."""
     document = known_document(path, content)
     known = read_files(document) if beside is None else msgspec.structs.replace(document, beside=beside)
-    return compiled(known, window_seconds=window_seconds)
+    found = drafted_rules(known)
+    if isinstance(found, list):
+        raise refusal(path, found, known.source)
+    return found
 
 
 def beside_of(path: Path, configuration: Configuration) -> list[Path]:
@@ -52,16 +61,14 @@ def beside_of(path: Path, configuration: Configuration) -> list[Path]:
     return [path.parent / name for name in sorted(configuration.beside)]
 
 
-def compiled(document: RulesDocument, *, window_seconds: int | None = None) -> Configuration:
-    """Return the configuration of a document with its lists; raises ConfigurationError."""
-    drafted = drafted_rules(document)
-    if isinstance(drafted, list):
-        raise refusal(Path(document.file), drafted, document.source)
-    detection, version = _detection(document), version_of(drafted)
+def _compiled(draft: Draft, window_seconds: int | None) -> Configuration:
+    """Return the configuration of a draft without errors; raises ConfigurationError for other sections."""
+    document = draft.document
+    detection, version = _detection(document), version_of(draft)
     return Configuration(
         detection=detection,
         traffic=_traffic(detection, window_seconds),
-        rulebook=lambda: RuleBook(drafted, version),
+        rulebook=lambda: RuleBook(draft, version),
         version=version,
         content=document.source.encode(),
         beside=document.beside,

@@ -5,7 +5,7 @@
 The same rows in the same order give the same findings, wherever they are cut into batches.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from detectors.engine import Engine
-from detectors.guard import Guard, GuardSettings, Memory
+from detectors.guard import NOTHING_PLANNED, Guard, GuardSettings, Memory
 from detectors.rules.book import RuleBook
 from detectors.series.traffic import TrafficSettings, TrafficWatch
 from detectors.settings import DetectionSettings
@@ -99,13 +99,17 @@ class Detection:
         return cls(engine, traffic, rulebook, configuration, Guard(configuration.guard, kept.guard))
 
     def changed(
-        self, configuration: Configuration, *, trusted: bool = False
+        self,
+        configuration: Configuration,
+        *,
+        trusted: bool = False,
+        planned: Mapping[str, float] = NOTHING_PLANNED,
     ) -> tuple["Detection", list[str]]:
         """Return a detection under another configuration that goes on where this one stands.
 
-        Unless it is `trusted`, its guard watches the change.  The second part names what cannot go on:
-        features that are defined otherwise, detectors whose memory has another shape, traffic series whose
-        windows have another length.  This one is used no longer.
+        Unless it is `trusted`, its guard watches the change, and expects what was `planned`.  The second
+        part names what cannot go on: features that are defined otherwise, detectors whose memory has another
+        shape, traffic series whose windows have another length.  This one is used no longer.
         """
         rulebook = configuration.rulebook()
         engine, anew = self._engine.changed(configuration.detection, rulebook)
@@ -116,7 +120,7 @@ class Detection:
             traffic = TrafficWatch(configuration.traffic)
             anew.append("traffic series")
         before = None if trusted else self._configuration.version
-        guard = self.guard.begin(configuration.guard, configuration.version, before)
+        guard = self.guard.begin(configuration.guard, configuration.version, before, planned)
         return Detection(engine, traffic, rulebook, configuration, guard), anew
 
     def step(self, rows: pl.DataFrame, now: Callable[[], datetime]) -> Findings:
@@ -151,6 +155,10 @@ class Detection:
         """Return what the detection says of itself: entities, memory, series, late rows."""
         series = {"series": float(len(self._traffic.series)), "series_late_total": float(self._traffic.late)}
         return self._engine.figures() | series
+
+    def state_bytes(self) -> int:
+        """Return how much is remembered of transactions, the windows of rules included."""
+        return self._engine.nbytes() + len(self._rulebook.dump())
 
     @property
     def runs(self) -> int:

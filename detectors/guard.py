@@ -5,7 +5,7 @@ and a replay lead to the same verdict.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -27,6 +27,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Factor = Annotated[float, msgspec.Meta(gt=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 KINDS = ("all", "high")
+NOTHING_PLANNED: Mapping[str, float] = {}
 
 
 class GuardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,10 +77,17 @@ class Guard:
         self._past = dict(kept.past) if kept else {}
         self.watch = kept.watch if kept else None
 
-    def begin(self, settings: GuardSettings, version: str, trusted: str | None) -> "Guard":
+    def begin(
+        self,
+        settings: GuardSettings,
+        version: str,
+        trusted: str | None,
+        planned: Mapping[str, float] = NOTHING_PLANNED,
+    ) -> "Guard":
         """Return the guard of another version, which it watches; None trusts that version.
 
-        A change while another is watched is held against what was trusted before both.
+        What was `planned` is expected where it is more than the past.  A change while another is watched is
+        held against what was trusted before both.
         """
         guard = Guard(settings, self.kept())
         before = self.watch
@@ -89,7 +97,7 @@ class Guard:
                 version=version,
                 trusted=before.trusted if before else trusted,
                 since=self._now,
-                expected=before.expected if before else self._expected(),
+                expected=_larger(before.expected if before else self._expected(), planned),
             )
         elif before is not None:
             guard._forget(before.since)  # what was found meanwhile is no past to go by
@@ -173,8 +181,12 @@ class Guard:
         return (
             f"{watch.found[kind]:,} of {watch.transactions:,} transactions in {minutes:.1f} min of event "
             f"time are anomalies{severe}, {self._share(watch, kind):.1%}; it was "
-            f"{watch.expected[kind]:.2%} before, and at most {self._most(watch, kind):.1%} were expected"
+            f"{watch.expected[kind]:.2%} before or in a plan, at most {self._most(watch, kind):.1%} may be"
         )
+
+
+def _larger(past: Mapping[str, float], planned: Mapping[str, float]) -> dict[str, float]:
+    return {kind: max(past[kind], planned.get(kind, 0.0)) for kind in KINDS}
 
 
 def _is_beyond(transactions: int, share: float, most: float) -> bool:

@@ -26,7 +26,9 @@ class Detector(Protocol):
     def faults(self) -> list[str]:
         """What is set aside, in sentences."""
 
-    def change(self, configuration: Configuration, *, trusted: bool = False) -> list[str]:
+    def change(
+        self, configuration: Configuration, *, trusted: bool, planned: Mapping[str, float]
+    ) -> list[str]:
         """Put another configuration into force between two batches; return what begins anew."""
 
     def tell(self, anomaly: Anomaly) -> None:
@@ -50,6 +52,9 @@ class Shelf(Protocol):
 
     def rolled_back(self, bad: str, given: RulesVersion) -> RulesVersion:
         """Keep a version out, and go back to a given one."""
+
+    def expected(self, version: str) -> dict[str, float]:
+        """Return what a plan said of a version, nothing where there was none."""
 
     def blocked(self) -> dict[str, str]:
         """Return the versions that stay out, and why."""

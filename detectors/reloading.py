@@ -230,7 +230,8 @@ class RulesService:
             number = self._number = self._shelf.edited(given).number
         watch = self._detector.guard.watch
         trusted = watch is not None and watch.trusted == ready.configuration.version
-        anew = self._detector.change(ready.configuration, trusted=trusted)
+        planned = self._shelf.expected(ready.configuration.version)
+        anew = self._detector.change(ready.configuration, trusted=trusted, planned=planned)
         self._ready = None
         self._told_faults.clear()
         self._changes += 1

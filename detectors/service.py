@@ -131,14 +131,16 @@ class DetectorService:
         self._keeping.step(self._cursors, lambda: kept(self._detection), idle=rows.is_empty())
         return Progress(handled=rows.height, finished=True)
 
-    def change(self, configuration: Configuration, *, trusted: bool = False) -> list[str]:
+    def change(
+        self, configuration: Configuration, *, trusted: bool, planned: Mapping[str, float]
+    ) -> list[str]:
         """Put another configuration into force between two batches; return what begins anew.
 
-        It is watched unless it is `trusted`.
+        It is watched unless it is `trusted`; its guard expects the shares of anomalies that were `planned`.
         The state is kept at once, under the new configuration and at the cursors where it begins: what is
         scored again after a crash is scored under the configuration that was in force.
         """
-        changed, anew = self._detection.changed(configuration, trusted=trusted)
+        changed, anew = self._detection.changed(configuration, trusted=trusted, planned=planned)
         self._keeping.keep(self._cursors, kept(changed))
         self._detection = changed
         return anew

@@ -51,7 +51,7 @@ class RuleBook:
         self._rules = self._live + self._shadow
         self._conditions = [rule.condition() for rule in self._rules]
         self._inputs = {feature.name: input_of(feature) for feature in self._features}
-        self._windows = Windows(self._features, _definitions(drafted))
+        self._windows = Windows(self._features, definitions(drafted))
         self._set_aside: dict[int, str] = {}
         self.version = version
         self.columns = _columns(self._features, self._rules)
@@ -165,6 +165,15 @@ def version_of(drafted: Draft) -> str:
     return _hash(content)
 
 
+def definitions(drafted: Draft) -> dict[str, str]:
+    """Return by name what each feature is, in a word of its own that is the same in every file."""
+    found: dict[str, str] = {}
+    for feature in drafted.features:
+        word = _hash(_definition(feature, drafted.lists))
+        found[feature.name] = f"{word}-{sum(each.startswith(word) for each in found.values())}"
+    return found
+
+
 def _reason(rule: Rule, values: Mapping[str, object]) -> Reason:
     spec = rule.spec
     size = values.get(rule.baseline) if spec.expected else None
@@ -195,15 +204,6 @@ def _columns(features: Sequence[Feature], rules: Sequence[Rule]) -> frozenset[st
     declared = {feature.name for feature in features}
     read = frozenset({"timestamp"}).union(*(feature.columns for feature in features))
     return read.union(*(rule.columns for rule in rules)) - declared
-
-
-def _definitions(drafted: Draft) -> dict[str, str]:
-    """Return by name what each feature is, in a word of its own that is the same in every file."""
-    found: dict[str, str] = {}
-    for feature in drafted.features:
-        word = _hash(_definition(feature, drafted.lists))
-        found[feature.name] = f"{word}-{sum(each.startswith(word) for each in found.values())}"
-    return found
 
 
 def _definition(feature: Feature, lists: Mapping[str, frozenset[str]]) -> dict[str, Any]:

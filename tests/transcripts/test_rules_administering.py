@@ -242,3 +242,21 @@ def test_the_audit_is_listed_and_proves_itself(ran):
     assert (sound.returncode, cut.returncode, noticed.returncode, changed.returncode) == (0, 0, 1, 1)
     assert "records were cut off at the end" in noticed.stderr
     assert json.loads(changed.stdout)["broken"] == 1
+
+
+def test_a_plan_says_what_would_be_and_the_guard_expects_it(ran):
+    """What was planned is no flood, however many it are; unplanned it would be rolled back."""
+    (ran.folder / "draft.yaml").write_text(ran.text.replace("amount > 300", "amount > 70"))
+    told = ran("rules", "plan", "draft.yaml")
+    figures = json.loads(ran("rules", "plan", "draft.yaml", "--json").stdout)["figures"]
+    ran("rules", "apply", "draft.yaml", "--reason", "planned")
+    ended = ran("run", ran.payments("more.jsonl", 10, START + timedelta(minutes=10)), "--once")
+
+    assert told.returncode == 0, told.stderr
+    assert "~ rule large: when: amount > 300 -> amount > 70" in told.stdout
+    assert re.search(r"^  alerts +\d+ +[\d,]+ +[\d,]+ +0 +\d+$", told.stdout, re.MULTILINE)
+    assert 0.2 < figures["share_high"] < 0.3
+    assert figures["alerts"]["lost"] == 0
+    assert ended.returncode == 0, ended.stderr
+    assert "rules rolled back" not in [action for action, _ in ran.audit()]
+    assert ran.found_in("more") > 1000

@@ -1,6 +1,6 @@
 """The part of the ledger that keeps the numbered versions of `rules.yaml`: the newest one is in force."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from sqlalchemy.engine import Connection
@@ -71,6 +71,16 @@ class RulesShelf:
         """Return the versions that stay out, and why."""
         with self._reading() as connection:
             return rulesversions.blocked(connection)
+
+    def expect(self, version: str, shares: Mapping[str, float]) -> None:
+        """Keep which shares of transactions a plan says will be anomalies under a version."""
+        with self._writing() as connection:
+            rulesversions.expect(connection, version, shares)
+
+    def expected(self, version: str) -> dict[str, float]:
+        """Return what a plan said of a version, nothing where there was none."""
+        with self._reading() as connection:
+            return rulesversions.expected(connection, version)
 
     def consider(self, path: str, digest: str) -> None:
         """Keep what stands in a file that was considered, whatever was decided."""

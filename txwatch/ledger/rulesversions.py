@@ -1,5 +1,6 @@
 """The versions of `rules.yaml` that came into force, in order: append-only; and those that stay out."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import msgspec
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
-from txwatch.ledger.tables import rules_blocked, rules_files
+from txwatch.ledger.tables import rules_blocked, rules_files, rules_plans
 from txwatch.ledger.tables import rules_versions as table
 from txwatch.model import RulesVersion
 
@@ -69,6 +70,19 @@ def blocked(connection: Connection) -> dict[str, str]:
     """Return the versions that stay out, and why."""
     rows = connection.execute(sql.select(rules_blocked.c.version, rules_blocked.c.reason))
     return {version: reason for version, reason in rows}  # noqa: C416 - typed pairs instead of rows
+
+
+def expect(connection: Connection, version: str, shares: Mapping[str, float]) -> None:
+    """Keep what a plan says of a version; the newest plan counts."""
+    connection.execute(sql.delete(rules_plans).where(rules_plans.c.version == version))
+    shown = json.dumps(dict(shares), sort_keys=True)
+    connection.execute(sql.insert(rules_plans).values(version=version, shares=shown))
+
+
+def expected(connection: Connection, version: str) -> dict[str, float]:
+    """Return what a plan said of a version, nothing where there was none."""
+    shown = connection.scalar(sql.select(rules_plans.c.shares).where(rules_plans.c.version == version))
+    return json.loads(shown) if shown else {}
 
 
 def consider(connection: Connection, path: str, digest: str) -> None:

@@ -115,6 +115,14 @@ rules_blocked = Table(
 )
 """Versions that were rolled back by themselves, and do not come into force again."""
 
+rules_plans = Table(
+    "rules_plans",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("shares", Text, nullable=False),
+)
+"""What share of transactions a plan says will be anomalies under a version, as JSON."""
+
 rules_files = Table(
     "rules_files",
     metadata,
