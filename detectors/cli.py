@@ -21,7 +21,10 @@ from detectors.configuration import DetectorsSection, known_configuration, read_
 from detectors.context import ContextService, TransactionsAndContext
 from detectors.detection import Configuration, Detection, rules_of
 from detectors.engine import Engine
+from detectors.labelling import LabelsService
 from detectors.labels import LateLabels, read_frauds
+from detectors.models import commands as models_commands
+from detectors.models.service import ModelsService
 from detectors.offline import JsonLines, Parquet, score
 from detectors.reading import first_rules
 from detectors.reloading import RulesService
@@ -50,6 +53,7 @@ def mount(app: typer.Typer, sections: Sections | None = None) -> None:
     app.command("score-series")(score_series)
     group = rules_commands.mount(app, known)
     administer.mount(group, {**ROOM_SECTIONS, **known})
+    models_commands.mount(app)
 
 
 def detect(
@@ -64,7 +68,12 @@ def detect(
     with open_workplace(current_settings(), writer=False, role="detector") as workplace:
         detector = open_detector(workplace)
         rules = open_rules(workplace, detector, once=once)
-        services: list[Service] = [rules, detector, *open_context(workplace)]
+        services: list[Service] = [
+            rules,
+            *open_people(workplace, detector),
+            detector,
+            *open_context(workplace),
+        ]
         with watched(services, workplace, metrics, once=once) as beat:
             work(services, workplace.clock, once=once, follows=True, observe=beat)
 
@@ -128,6 +137,16 @@ def open_rules(workplace: Workplace, detector: DetectorService, *, once: bool) -
     )
     service.catch_up(strictly=once)
     return service
+
+
+def open_people(workplace: Workplace, detector: DetectorService) -> list[Service]:
+    """Return the services that tell a detector what people say of anomalies and models, before it."""
+    store = workplace.store
+    marks = store if isinstance(store, ChangeStore) else None
+    return [
+        LabelsService(detector, workplace.ledger, store, workplace.clock),
+        ModelsService(detector, workplace.ledger, workplace.clock, store=marks),
+    ]
 
 
 def open_context(workplace: Workplace) -> list[Service]:

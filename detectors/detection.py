@@ -23,6 +23,7 @@ from txwatch.canary import Canaries, anomalies_of, parted
 from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly, RulesVersion
 from txwatch.ports import SeriesPoint
+from txwatch.registry import ModelChange
 
 VERSION = "3"
 
@@ -32,6 +33,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
     anomalies: Sequence[Anomaly]
     points: Sequence[SeriesPoint]
+    models: Sequence[ModelChange] = ()
+    """What happened to fitted models."""
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,12 +72,15 @@ class Detection:
         rulebook: RuleBook,
         configuration: Configuration,
         guard: Guard | None = None,
+        *,
+        labels: int = 0,
     ) -> None:
         self.guard = Guard(configuration.guard) if guard is None else guard
         self._engine = engine
         self._traffic = traffic
         self._rulebook = rulebook
         self._configuration = configuration
+        self._labels = labels
 
     @property
     def configuration(self) -> Configuration:
@@ -96,7 +102,8 @@ class Detection:
         engine = Engine.restore(bytes(engine_payload), configuration.detection, rulebook)
         traffic = TrafficWatch(configuration.traffic)
         traffic.restore(unpack(kept.arrays) | kept.plain)
-        return cls(engine, traffic, rulebook, configuration, Guard(configuration.guard, kept.guard))
+        guard = Guard(configuration.guard, kept.guard)
+        return cls(engine, traffic, rulebook, configuration, guard, labels=kept.labels)
 
     def changed(
         self,
@@ -121,7 +128,8 @@ class Detection:
             anew.append("traffic series")
         before = None if trusted else self._configuration.version
         guard = self.guard.begin(configuration.guard, configuration.version, before, planned)
-        return Detection(engine, traffic, rulebook, configuration, guard), anew
+        labels = self._labels if self._configuration.detection.feedback else 0
+        return Detection(engine, traffic, rulebook, configuration, guard, labels=labels), anew
 
     def step(self, rows: pl.DataFrame, now: Callable[[], datetime]) -> Findings:
         """Score feed rows (columns FEED) and return what was found; `now` stamps the anomalies."""
@@ -134,7 +142,25 @@ class Detection:
         anomalies = self._engine.anomalies(rows, scored, at)
         self.guard.step(rows, [*anomalies, *series_anomalies])
         found = [*anomalies, *series_anomalies, *anomalies_of(canaries, at)]
-        return Findings(anomalies=found, points=points)
+        return Findings(anomalies=found, points=points, models=self._engine.model_changes())
+
+    @property
+    def labels(self) -> int:
+        """The number of the last label that was learnt, 0 before the first."""
+        return self._labels
+
+    def learn(self, frauds: pl.DataFrame, withdrawn: pl.DataFrame, number: int) -> None:
+        """Learn labels up to a number: payments now known as frauds, and some that are frauds no longer.
+
+        Both have the columns transaction_id, timestamp, user_id and merchant_id.
+        """
+        self._engine.confirm(frauds)
+        self._engine.withdraw(withdrawn)
+        self._labels = number
+
+    def install(self, name: str, payload: bytes, *, held: bool) -> None:
+        """Let a kept model of a detector count; raises SnapshotError where it cannot."""
+        self._engine.install(name, payload, held=held)
 
     def dump(self) -> bytes:
         """Return everything that is remembered."""
@@ -148,7 +174,13 @@ class Detection:
         engine, traffic = self._engine.contents(), self._traffic.dump()
         arrays = pack({name: value for name, value in traffic.items() if isinstance(value, np.ndarray)})
         plain = {name: value for name, value in traffic.items() if name not in arrays}
-        kept = _Kept(arrays=arrays, plain=plain, rules=self._configuration.version, guard=self.guard.kept())
+        kept = _Kept(
+            arrays=arrays,
+            plain=plain,
+            rules=self._configuration.version,
+            guard=self.guard.kept(),
+            labels=self._labels,
+        )
         return lambda: [*framed(kept), *encode(engine)]
 
     def figures(self) -> dict[str, float]:
@@ -186,3 +218,4 @@ class _Kept(_Labelled, frozen=True, kw_only=True):
     arrays: dict[str, PackedArray]
     plain: dict[str, Any]
     guard: Memory | None = None
+    labels: int = 0

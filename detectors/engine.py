@@ -35,7 +35,8 @@ from detectors.state import Array, State
 from detectors.types import Codes, Flags, Times
 from txwatch import __version__
 from txwatch.errors import SnapshotError
-from txwatch.model import Anomaly, ModelChange, Reason
+from txwatch.model import Anomaly, Reason
+from txwatch.registry import ModelChange
 
 
 class Remembering(Protocol):
@@ -98,6 +99,13 @@ class Engine:
                 method.confirm(reported)
         for method in self._fitted:
             method.leave_out(reported.keys)
+
+    def withdraw(self, frauds: pl.DataFrame) -> None:
+        """Forget that these were frauds, which `confirm` was told; of kept samples they stay out."""
+        reported = self._builder.reported(frauds)
+        for method in self._methods:
+            if isinstance(method, FeedbackMethod):
+                method.withdraw(reported)
 
     def anomalies(self, batch: pl.DataFrame, scored: Scored, detected_at: datetime) -> list[Anomaly]:
         """Return the anomalies of a batch that was just scored; `detected_at` stamps them."""

@@ -44,6 +44,9 @@ class FeedbackMethod(Protocol):
     def confirm(self, frauds: Reported) -> None:
         """Learn that these payments were frauds."""
 
+    def withdraw(self, frauds: Reported) -> None:
+        """Forget that these payments were frauds."""
+
 
 class ConfirmedMethod:
     """What the methods on confirmed frauds share: all but their kind of entity and their sentence."""
@@ -63,6 +66,11 @@ class ConfirmedMethod:
         """Learn that these payments were frauds."""
         entity: Rows32 = getattr(frauds, self.entity_kind)
         self._confirmed.confirm(frauds.times, frauds.keys, entity, frauds.sizes[self.entity_kind])
+
+    def withdraw(self, frauds: Reported) -> None:
+        """Forget that these payments were frauds."""
+        entity: Rows32 = getattr(frauds, self.entity_kind)
+        self._confirmed.withdraw(frauds.times, frauds.keys, entity, frauds.sizes[self.entity_kind])
 
     def score(self, rows: Rows, so_far: Sequence[Evidence]) -> Evidence:
         """Score payments of entities with a confirmed fraud; the others are silent."""
@@ -106,6 +114,18 @@ class Confirmed:
         places = (clock[_LABELS] + np.arange(len(keys))) % self._settings.labels
         self.state["label_key"][places], self.state["label_day"][places] = keys, days
         clock[_LABELS] += len(keys)
+
+    def withdraw(self, times: Times, keys: Hashes, entity: Rows32, entities: int) -> None:
+        """Forget that these payments were frauds, as far as it was learnt."""
+        self.state.grow(entity=entities)
+        known = np.isin(keys, self.state["label_key"])
+        days, entity = times[known] // DAY_MS, entity[known]
+        frauds = self.state["frauds"]
+        recent = days > self._clock(_DAY) - frauds.shape[1]
+        np.subtract.at(frauds, (entity[recent], days[recent] % frauds.shape[1]), 1.0)
+        np.maximum(frauds, 0.0, out=frauds)
+        gone = np.isin(self.state["label_key"], keys)
+        self.state["label_key"][gone], self.state["label_day"][gone] = 0, -1
 
     def score(self, times: Times, keys: Hashes, entity: Rows32, entities: int) -> tuple[Floats, Floats]:
         """Return log odds of shape (n,), SILENT without a confirmed fraud, and totals of shape (2, n).

@@ -27,7 +27,7 @@ from detectors.settings import Forest
 from detectors.state import State, Table
 from detectors.trees import FEATURES, LEAVES, Sample, Trees, fitted
 from detectors.types import Flags, Hashes, Times
-from txwatch.model import ModelChange, ModelEvent
+from txwatch.registry import ModelChange, ModelEvent
 
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS

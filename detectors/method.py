@@ -16,7 +16,8 @@ from detectors.kernels.tail import SILENT
 from detectors.rows import Rows
 from detectors.state import State
 from detectors.types import Flags, Floats, Hashes, Rows32, Times
-from txwatch.model import AnomalyType, ModelChange
+from txwatch.model import AnomalyType
+from txwatch.registry import ModelChange
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

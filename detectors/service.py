@@ -14,6 +14,7 @@ from txwatch.errors import StoreBusyError
 from txwatch.ledger.snapshots import Written
 from txwatch.model import Anomaly, Cursor, Mode, Partition
 from txwatch.ports import Clock, Health, Progress, Store
+from txwatch.registry import ModelChange
 
 CONSUMER = "detectors"
 
@@ -43,6 +44,16 @@ class DetectionLedger(Protocol):
         self, consumer: str, cursors: Mapping[Partition, Cursor], written: Written, version: str
     ) -> None:
         """Make a written state the newest one, for these cursors."""
+
+    def models(self) -> "ModelShelf":
+        """Return the part that keeps fitted models."""
+
+
+class ModelShelf(Protocol):
+    """The part of the ledger that keeps fitted models."""
+
+    def changed(self, changes: Sequence[ModelChange]) -> object:
+        """Keep what happened to them; what is known already stays."""
 
 
 class DetectorService:
@@ -79,6 +90,7 @@ class DetectorService:
         """
         self._store = store
         self._ledger = ledger
+        self._models = ledger.models()
         self._detection = detection
         self._clock = clock
         self._batch = batch
@@ -145,6 +157,24 @@ class DetectorService:
         self._detection = changed
         return anew
 
+    @property
+    def labels(self) -> int:
+        """The number of the last label that was learnt."""
+        return self._detection.labels
+
+    def learn(self, frauds: pl.DataFrame, withdrawn: pl.DataFrame, number: int) -> None:
+        """Learn labels between two batches, and keep the state at once; see `Detection.learn`."""
+        self._detection.learn(frauds, withdrawn, number)
+        self._keeping.keep(self._cursors, kept(self._detection))
+
+    def install(self, name: str, payload: bytes, *, held: bool) -> None:
+        """Let a kept model count from the next batch on, and keep the state at once.
+
+        Raises SnapshotError where it is damaged or of another shape; then nothing has changed.
+        """
+        self._detection.install(name, payload, held=held)
+        self._keeping.keep(self._cursors, kept(self._detection))
+
     def tell(self, anomaly: Anomaly) -> None:
         """Store an anomaly about the detection itself, and queue it, with the next step."""
         self._told.append(anomaly)
@@ -192,6 +222,7 @@ class DetectorService:
         findings = self._detection.step(rows, self._clock.now)
         self._cursors.update(last_cursors(rows))
         if known:
+            self._models.changed(findings.models)
             self._counts["replayed_total"] += rows.height
             return
         self._counts["transactions_total"] += rows.height
@@ -207,6 +238,7 @@ class DetectorService:
         if findings.points:
             self._store.put_series(findings.points)
         self._ledger.commit_step(CONSUMER, self._cursors, findings.anomalies)
+        self._models.changed(findings.models)
         self._committed, self._unwritten = dict(self._cursors), None
         self._counts["anomalies_total"] += sum(each.mode is not Mode.CANARY for each in findings.anomalies)
 

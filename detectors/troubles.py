@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import msgspec
+
 from txwatch.model import Anomaly, AnomalyType, Reason, Severity, configuration_anomaly_id
 
 KIND = "configuration"
@@ -24,6 +26,15 @@ def rolled_back(bad: str, version: str, why: str, at: datetime) -> Anomaly:
     """Return the anomaly of rules that flooded, and that `version` was put in the place of."""
     sentence = f"rules {bad} were rolled back to {version} and stay out: {why}"
     return _anomaly(f"rolled back {bad} {version}", "rules-rolled-back", sentence, "", version, at)
+
+
+def unusable_model(order: int, fault: str, at: datetime) -> Anomaly:
+    """Return the anomaly of an order to let a model count that cannot be used."""
+    made = _anomaly(f"model {order} {at.isoformat()}", "model-unusable", fault, "", "", at)
+    reason = msgspec.structs.replace(made.reasons[0], entity_kind="models")
+    return msgspec.structs.replace(
+        made, reasons=(reason,), entity_kind="models", entity_id="models", versions={}
+    )
 
 
 def _anomaly(what: str, code: str, sentence: str, detail: str, version: str, at: datetime) -> Anomaly:

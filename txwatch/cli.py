@@ -146,6 +146,7 @@ def run(
             collector.cli.open_collector(workplace, source),
             *collector.cli.open_derived(workplace, live=collector.cli.is_live(source)),
             detectors.cli.open_rules(workplace, detector, once=once),
+            *detectors.cli.open_people(workplace, detector),
             detector,
             *detectors.cli.open_context(workplace),
             *alerts.cli.open_telling(workplace, file=alerts_file, console=True),

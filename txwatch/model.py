@@ -233,34 +233,13 @@ class AnomalyLabel(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since 1970 UTC; the ledger's clock says when."""
 
 
-class ModelEvent(StrEnum):
-    """What happened to a fitted model."""
+class LabelChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A label as it was given, with the one that was in force before."""
 
-    FITTED = "fitted"
-    PROMOTED = "promoted"
-    REJECTED = "rejected"
-    REFUSED = "refused"
-    """Somebody wanted it, and it could not be used."""
-
-
-class ModelChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to one fitted model of a detector, at an event time."""
-
-    name: str
-    """The detector's."""
-    version: str
-    """A hash of the model: the same model has the same one."""
-    event: ModelEvent
-    at: datetime
-    sentence: str
-    facts: dict[str, Any]
-    """With FITTED what it was fitted to, otherwise what it did on payments that were held back."""
-    payload: bytes = b""
-    """With FITTED the model itself."""
-
-    def __post_init__(self) -> None:
-        """Refuse a naive time."""
-        _refuse_naive("at", self.at)
+    number: int
+    """Given by the ledger, from 1."""
+    label: AnomalyLabel
+    before: Verdict | None
 
 
 class RulesVersion(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,8 @@ from detectors.settings import DetectionSettings
 from detectors.state import State
 from detectors.trees import FEATURES, Sample
 from detectors.types import Flags, Hashes, Times
-from txwatch.model import AnomalyType, ModelChange
+from txwatch.model import AnomalyType
+from txwatch.registry import ModelChange
 
 SUSPECTED: Final = 0.0
 """Payments for which another detector has more evidence than this are not learnt from."""

@@ -11,7 +11,7 @@ from detectors.isolation import Isolation
 from detectors.settings import Forest
 from detectors.trees import FEATURES, sklearn_forest
 from txwatch.errors import SnapshotError
-from txwatch.model import ModelEvent
+from txwatch.registry import ModelEvent
 
 DAY_MS = 86_400_000
 SETTINGS = Forest(trees=20, warm_up=600, sample_rows=1024, rows_per_day=300, refit_days=2)

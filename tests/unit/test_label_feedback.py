@@ -9,9 +9,10 @@ import pytest
 from detectors.engine import Engine
 from detectors.labels import LateLabels, read_frauds
 from detectors.offline import score
-from detectors.settings import DetectionSettings, Feedback
-from detectors.testing import complete
+from detectors.settings import DetectionSettings, Feedback, Forest
+from detectors.testing import complete, stream
 from txwatch.errors import InputError
+from txwatch.registry import ModelEvent
 
 DELAY = 7
 DAYS = 60
@@ -152,3 +153,17 @@ def test_a_bad_labels_file_gets_one_sentence(tmp_path, name, content, part):
     with pytest.raises(InputError, match=part) as caught:
         read_frauds(path)
     assert "\n" not in str(caught.value)
+
+
+def test_confirmed_frauds_are_in_no_later_fit_of_the_forest():
+    """With or without feedback as a hypothesis of its own."""
+    engine = Engine(DetectionSettings(forest=Forest(warm_up=700, refit_days=1)))
+    frame = stream(4000)
+    engine.step(frame[:2000])
+    engine.model_changes()
+    engine.confirm(frame[:300].select("transaction_id", "timestamp", "user_id", "merchant_id"))
+
+    engine.step(frame[2000:])
+
+    fitted = [change for change in engine.model_changes() if change.event is ModelEvent.FITTED]
+    assert fitted[0].facts["left_out"] >= 250

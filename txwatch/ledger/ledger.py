@@ -11,11 +11,12 @@ from sqlalchemy.engine import Connection, Engine
 from txwatch.ledger import audit, labels, layout, progress, queue, snapshots
 from txwatch.ledger.alertbook import AlertBook
 from txwatch.ledger.database import folder_beside, open_database, sentences
+from txwatch.ledger.modelshelf import ModelShelf
 from txwatch.ledger.postgres import READING
 from txwatch.ledger.queue import Discovery
 from txwatch.ledger.rulesshelf import RulesShelf
 from txwatch.ledger.snapshots import Snapshot, Written
-from txwatch.model import Anomaly, AnomalyLabel, Cursor, Partition
+from txwatch.model import Anomaly, AnomalyLabel, Cursor, LabelChange, Partition
 from txwatch.ports import AuditRecord, Clock
 
 
@@ -139,6 +140,15 @@ class Ledger:
     def rules(self) -> RulesShelf:
         """Return the part that keeps the versions of `rules.yaml`."""
         return RulesShelf(self._reading, self._writing, self._now)
+
+    def label_changes(self, after: int, limit: int) -> list[LabelChange]:
+        """Return labels beyond a number in order, each with what was said of the same anomaly before."""
+        with self._reading() as connection:
+            return labels.changes(connection, after, limit)
+
+    def models(self) -> ModelShelf:
+        """Return the part that keeps fitted models."""
+        return ModelShelf(self._reading, self._writing, self._now)
 
     def record(self, actor: str, action: str, facts: Mapping[str, Any]) -> None:
         """Append to the audit."""

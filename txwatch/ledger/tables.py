@@ -10,6 +10,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData()
@@ -130,6 +131,48 @@ rules_files = Table(
     Column("digest", String, nullable=False),
 )
 """What stood in each rules file when it was last considered: only another content is an edit."""
+
+models = Table(
+    "models",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("name", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("fitted_at", Float, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    UniqueConstraint("name", "version"),
+)
+"""Fitted models; the payload of an old one is empty."""
+
+model_events = Table(
+    "model_events",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("name", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("event_time", Float, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+)
+"""What happened to fitted models, in order."""
+
+model_orders = Table(
+    "model_orders",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("model", BigInteger, nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""Which models people want to count, in order."""
 
 alert_groups = Table(
     "alert_groups",
