@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 import polars as pl
@@ -45,6 +45,9 @@ from txwatch.shipped import rules_path
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_workplace
 
+FEED_BATCH = 5_000
+"""Transactions of the feed scored together at most: what has come since the last read."""
+
 
 def mount(app: typer.Typer, sections: Sections | None = None) -> None:
     """Add the detectors' commands to the root command; `sections` of the rules file are other rooms'."""
@@ -74,6 +77,8 @@ def detect(
             detector,
             *open_context(workplace),
         ]
+        if not once:
+            warm_up()
         with watched(services, workplace, metrics, once=once) as beat:
             work(services, workplace.clock, once=once, follows=True, observe=beat)
 
@@ -115,7 +120,7 @@ def open_detector(workplace: Workplace, *, window_seconds: int | None = None) ->
         workplace.clock,
         at={} if snapshot is None else snapshot.cursors,
         aside=ThreadPoolExecutor(1, thread_name_prefix="snapshots"),
-        batch=settings.batch,
+        batch=max(settings.batch, FEED_BATCH),
         snapshot_seconds=settings.snapshot_seconds,
     )
 
@@ -151,8 +156,11 @@ def open_people(workplace: Workplace, detector: DetectorService) -> list[Service
 
 def open_context(workplace: Workplace) -> list[Service]:
     """Return the service that keeps what surrounds anomalies, where readers may not see everything."""
-    store = workplace.store
-    return [ContextService(store, workplace.ledger)] if isinstance(store, TransactionsAndContext) else []
+    if not isinstance(workplace.store, TransactionsAndContext):
+        return []
+    own = workplace.open_store()
+    aside = ThreadPoolExecutor(1, thread_name_prefix="context")
+    return [ContextService(cast("TransactionsAndContext", own), workplace.ledger, aside)]
 
 
 def _first(workplace: Workplace, window_seconds: int | None) -> Configuration:

@@ -1,6 +1,7 @@
 """The service that keeps what people need around an anomaly: the user's transactions of that hour."""
 
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
@@ -49,6 +50,9 @@ class TransactionsAndContext(ContextStore, Protocol):
     def transactions(self, query: TransactionQuery) -> pl.DataFrame:
         """See `ports.TransactionStore.transactions`."""
 
+    def close(self) -> None:
+        """Release the store."""
+
 
 class ContextService:
     """Copies the user's transactions around each anomaly to where its readers may see them.
@@ -57,25 +61,30 @@ class ContextService:
     2. For each, read the user's transactions within an hour of it and write them beside the anomaly.
     3. Only then record the number: a crash before 3 writes the same points again.
 
-    What the user does after the anomaly was found is not copied; it is there for a backlog only.
+    2 is done aside, in another thread with a store of its own: each anomaly takes tens of milliseconds, for
+    which no transaction is to wait.  What the user does after the anomaly was found is not copied; it is
+    there for a backlog only.
     """
 
     name = CONSUMER
 
-    def __init__(self, store: TransactionsAndContext, queue: DiscoveryQueue) -> None:
-        self._store = store
-        self._queue = queue
+    def __init__(self, store: TransactionsAndContext, queue: DiscoveryQueue, aside: Executor) -> None:
+        """`store` is nobody else's, and `aside` has one thread; both end with the service."""
+        self._store, self._queue, self._aside = store, queue, aside
+        self._at_work: tuple[int, Future[None]] | None = None
         self._position = queue.queue_position(CONSUMER)
         self._anomalies = self._rows = 0
 
     def step(self) -> Progress:
-        """Handle the next entries of the queue."""
+        """Record what is done aside; have the next entries of the queue done."""
+        self._settle()
+        if self._at_work is not None:
+            return Progress(handled=0, waiting=True)
         entries = self._queue.discovered(self._position, BATCH)
-        for entry in entries:
-            self._keep(msgspec.json.decode(entry.document, type=Anomaly))
         if entries:
-            self._position = entries[-1].number
-            self._queue.advance(CONSUMER, self._position)
+            found = [msgspec.json.decode(entry.document, type=Anomaly) for entry in entries]
+            self._at_work = (entries[-1].number, self._aside.submit(self._keep_all, found))
+            self._settle()
         return Progress(handled=len(entries), finished=True)
 
     def health(self) -> Health:
@@ -88,7 +97,26 @@ class ContextService:
         )
 
     def close(self) -> None:
-        """Nothing is held back, so nothing is to be finished."""
+        """Finish what is being done."""
+        try:
+            if self._at_work is not None:
+                self._at_work[1].exception()
+                self._settle()
+        finally:
+            self._aside.shutdown(wait=True)
+            self._store.close()
+
+    def _settle(self) -> None:
+        if self._at_work is None or not self._at_work[1].done():
+            return
+        (number, done), self._at_work = self._at_work, None
+        done.result()
+        self._position = number
+        self._queue.advance(CONSUMER, number)
+
+    def _keep_all(self, found: Sequence[Anomaly]) -> None:
+        for anomaly in found:
+            self._keep(anomaly)
 
     def _keep(self, anomaly: Anomaly) -> None:
         if anomaly.user_id is None:

@@ -153,6 +153,8 @@ def run(
             *open_audit(workplace),
             *([] if once else [*collector.cli.open_housekeeping(workplace), *open_size(workplace)]),
         ]
+        if not once:
+            detectors.cli.warm_up()
         with watched(services, workplace, metrics, once=once) as beat:
             work(services, workplace.clock, once=once, observe=beat)
 

@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_seconds: float = 10.0
     """How often detectors persist their state."""
     batch: int = 1000
-    """Transactions scored together."""
+    """Transactions scored together; a running detector takes what has come, up to 5,000 or this many."""
     log_format: Literal["text", "json"] = "text"
     """How long-running commands log: lines for people, or an object a line for programs."""
 

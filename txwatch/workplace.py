@@ -1,6 +1,6 @@
 """What a long-running command works with: settings, clock, store and ledger, opened and closed together."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,8 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
     clock: SystemClock
     store: Store
     ledger: Ledger
+    open_store: Callable[[], Store]
+    """Opens the same store once more, with the same rights, for another thread; the caller closes it."""
 
 
 def open_audit(workplace: Workplace) -> list[Service]:
@@ -51,11 +53,16 @@ def open_workplace(
     if looks and not settings.store:
         require_home(settings)
     _make_home(settings.home_path)
-    store = open_store(settings.store_url, clock, writer=writer, secrets=current_environment(), role=role)
+    secrets = current_environment()
+    store = open_store(settings.store_url, clock, writer=writer, secrets=secrets, role=role)
+
+    def once_more() -> Store:
+        return open_store(settings.store_url, clock, writer=False, secrets=secrets, role=role)
+
     try:
         ledger = Ledger.open(settings.ledger_url, clock, home=settings.home_path)
         try:
-            yield Workplace(settings=settings, clock=clock, store=store, ledger=ledger)
+            yield Workplace(settings=settings, clock=clock, store=store, ledger=ledger, open_store=once_more)
         finally:
             ledger.close()
     finally:

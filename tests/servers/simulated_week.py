@@ -112,7 +112,7 @@ def _services(
         EntityService(store, ledger, rates=RATES),
         RulesService(ROOT / "rules.yaml", detector, ledger, clock, AtOnce(), window_seconds=window_seconds),
         detector,
-        ContextService(store, ledger),
+        ContextService(store, ledger, AtOnce()),
         Telling(),
         Singing(),
         StoreSizeService(store, clock),

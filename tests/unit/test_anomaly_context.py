@@ -1,5 +1,6 @@
 """What is kept around an anomaly, and which versions detect, for those who look at it later."""
 
+from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -11,7 +12,7 @@ from txwatch.columns import FEED
 from txwatch.ledger import Ledger
 from txwatch.model import Anomaly, AnomalyType, Reason, Severity
 from txwatch.stores.influx.surroundings import context_lines, reason_lines
-from txwatch.testing import ManualClock, MemoryStore
+from txwatch.testing import AtOnce, ManualClock, MemoryStore
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -55,6 +56,13 @@ class Kept(MemoryStore):
         self.context.append((anomaly.anomaly_id, rows["transaction_id"].to_list()))
 
 
+class Later(Executor):
+    """Does nothing yet."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        return Future()
+
+
 def test_the_users_hour_is_kept_once(tmp_path, found):
     """Before and after the anomaly, of nobody else; a service that starts again does not repeat it."""
     clock = ManualClock(NOON)
@@ -63,11 +71,27 @@ def test_the_users_hour_is_kept_once(tmp_path, found):
     store.append(pl.DataFrame(rows, schema={name: FEED[name] for name in FEED if name != "arrival"}))
     ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", clock)
     ledger.commit_step("detectors", {}, [found])
-    ContextService(store, ledger).step()
-    ContextService(store, ledger).step()
+    ContextService(store, ledger, AtOnce()).step()
+    ContextService(store, ledger, AtOnce()).step()
     ledger.close()
 
     assert store.context == [("a1", ["t1", "t2", "t4"])]
+
+
+def test_what_is_not_kept_yet_is_kept_by_the_next_one(tmp_path, found):
+    """The number is recorded when it is done, not when it is begun."""
+    clock = ManualClock(NOON)
+    store, later = Kept(clock), Later()
+    store.append(pl.DataFrame([payment(2, 0)], schema={n: FEED[n] for n in FEED if n != "arrival"}))
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", clock)
+    ledger.commit_step("detectors", {}, [found])
+    vanished = ContextService(store, ledger, later)
+    begun, waiting = vanished.step(), vanished.step()
+    ContextService(store, ledger, AtOnce()).step()
+    ledger.close()
+
+    assert (begun.handled, waiting.handled, waiting.waiting) == (1, 0, True)
+    assert store.context == [("a1", ["t2"])]
 
 
 def test_points_of_one_anomaly_do_not_meet(found):
