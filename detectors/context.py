@@ -50,9 +50,6 @@ class TransactionsAndContext(ContextStore, Protocol):
     def transactions(self, query: TransactionQuery) -> pl.DataFrame:
         """See `ports.TransactionStore.transactions`."""
 
-    def close(self) -> None:
-        """Release the store."""
-
 
 class ContextService:
     """Copies the user's transactions around each anomaly to where its readers may see them.
@@ -69,7 +66,7 @@ class ContextService:
     name = CONSUMER
 
     def __init__(self, store: TransactionsAndContext, queue: DiscoveryQueue, aside: Executor) -> None:
-        """`store` is nobody else's, and `aside` has one thread; both end with the service."""
+        """`aside` has one thread and ends with the service; nobody else uses `store`."""
         self._store, self._queue, self._aside = store, queue, aside
         self._at_work: tuple[int, Future[None]] | None = None
         self._position = queue.queue_position(CONSUMER)
@@ -104,7 +101,6 @@ class ContextService:
                 self._settle()
         finally:
             self._aside.shutdown(wait=True)
-            self._store.close()
 
     def _settle(self) -> None:
         if self._at_work is None or not self._at_work[1].done():

@@ -1,7 +1,8 @@
 """What a long-running command works with: settings, clock, store and ledger, opened and closed together."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,7 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     ledger: Ledger
     open_store: Callable[[], Store]
-    """Opens the same store once more, with the same rights, for another thread; the caller closes it."""
+    """Opens the same store once more, with the same rights, for another thread."""
 
 
 def open_audit(workplace: Workplace) -> list[Service]:
@@ -54,19 +55,23 @@ def open_workplace(
         require_home(settings)
     _make_home(settings.home_path)
     secrets = current_environment()
-    store = open_store(settings.store_url, clock, writer=writer, secrets=secrets, role=role)
+    with ExitStack() as opened:
 
-    def once_more() -> Store:
-        return open_store(settings.store_url, clock, writer=False, secrets=secrets, role=role)
+        def open_once(*, writer: bool) -> Store:
+            store = open_store(settings.store_url, clock, writer=writer, secrets=secrets, role=role)
+            opened.callback(store.close)
+            return store
 
-    try:
+        store = open_once(writer=writer)
         ledger = Ledger.open(settings.ledger_url, clock, home=settings.home_path)
-        try:
-            yield Workplace(settings=settings, clock=clock, store=store, ledger=ledger, open_store=once_more)
-        finally:
-            ledger.close()
-    finally:
-        store.close()
+        opened.callback(ledger.close)
+        yield Workplace(
+            settings=settings,
+            clock=clock,
+            store=store,
+            ledger=ledger,
+            open_store=partial(open_once, writer=False),
+        )
 
 
 @contextmanager
