@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 FASTER = 144
-MARKED = 2_000
+MARKED = 10_000
 MARKED_FROM = 1_000_000
 USERS_EACH, MERCHANTS_EACH = 20, 5
 """For each payment a second."""
