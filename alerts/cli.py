@@ -11,18 +11,21 @@ import typer
 
 from alerts.administer import cli as administer
 from alerts.administer.opened import alert_settings
+from alerts.administer.suppressing import cli as suppressing
 from alerts.canarying import CanaryService, CanarySettings, Send
 from alerts.channels import Channel, ConsoleChannel, FileChannel
 from alerts.connections import needed_pseudonyms, senders
+from alerts.ending import EndingService
 from alerts.expiring import ExpiringService
 from alerts.links import URL, Links, key_of, links_of
 from alerts.linkserver import LedgerActs, LinkService
 from alerts.matching import Duration, seconds
 from alerts.notifier import RoutedNotifier
 from alerts.outbox import Outbox
-from alerts.policy import AlertSettings
+from alerts.policy import AlertSettings, AlertsSection, settings_of
 from alerts.reloading import PolicyService
 from alerts.service import NotifierService
+from alerts.suppressions import Suppression
 from txwatch.canary import KEY as CANARY_KEY
 from txwatch.canary import canaries_of
 from txwatch.errors import ConfigurationError, UsageError
@@ -35,7 +38,7 @@ from txwatch.shipped import retention_policy, rules_document, rules_path, sectio
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_audit, open_workplace
 
-SECTIONS = {"alerts": AlertSettings}
+SECTIONS = {"alerts": AlertsSection, "suppressions": tuple[Suppression, ...]}
 """What this room has in the rules file."""
 
 
@@ -44,8 +47,7 @@ def open_notifier(workplace: Workplace, *, file: Path | None, console: bool) -> 
     channels: list[Channel] = [ConsoleChannel(sys.stdout)] if console else []
     if file is not None:
         channels.append(FileChannel(file))
-    document = rules_document(rules_path(workplace.settings))
-    policy = section(document, "alerts", AlertSettings, AlertSettings())
+    policy = settings_of(rules_document(rules_path(workplace.settings)))
     return NotifierService(workplace.ledger, channels, policy)
 
 
@@ -55,15 +57,19 @@ def open_telling(workplace: Workplace, *, file: Path | None = None, console: boo
     routed, *tidying = open_routes(workplace)
     environment = current_environment()
 
+    followed = [alert_settings()]
+
     def follow(settings: AlertSettings) -> None:
         needed_pseudonyms(settings, environment)
         made = senders(settings, environment)
         notifier.adopt(settings)
         routed.adopt(settings, made)
+        followed[0] = settings
 
     path = rules_path(workplace.settings)
-    policy = PolicyService(path, alert_settings(), follow, workplace.ledger, workplace.clock)
-    return [policy, notifier, routed, *tidying]
+    policy = PolicyService(path, followed[0], follow, workplace.ledger, workplace.clock)
+    ending = EndingService(workplace.ledger, lambda: followed[0], workplace.clock)
+    return [policy, ending, notifier, routed, *tidying]
 
 
 def open_routes(workplace: Workplace) -> tuple[RoutedNotifier, ExpiringService]:
@@ -122,6 +128,7 @@ def mount(app: typer.Typer) -> None:
     """Add the notifier's commands to the root command."""
     app.command()(alert)
     app.add_typer(administer.app, name="alerts")
+    app.add_typer(suppressing.app, name="suppressions")
 
 
 def alert(

@@ -4,7 +4,7 @@ No clock, no ledger: both steps take the time and return everything that has to 
 """
 
 import heapq
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -18,6 +18,7 @@ from alerts.policy import CANARY, AlertSettings, canary_way, decide
 from alerts.routebook import RouteState, after_digest, counted, daily_due, digest_due, new_day, spend
 from alerts.routes import Route, Way, every_way, filled_in, labels_of, ways_of
 from alerts.silences import Silence, hiding
+from alerts.suppressions import suppressing
 from alerts.telling import Told, channels_of, decision, stored, stored_routes
 from txwatch.ledger import Step, StoredDecision
 from txwatch.masking import Pseudonym
@@ -39,11 +40,14 @@ class Decider:
         dashboards: str,
         groups: Iterable[Group] = (),
         routes: Iterable[RouteState] = (),
+        hid_last: Mapping[str, float] | None = None,
     ) -> None:
+        """`hid_last` says when each suppression hid something last, in seconds since 1970."""
         self._settings, self._pseudonym, self._dashboards = settings, pseudonym, dashboards
         self._tree = filled_in(settings.route or Route())
         self._canary = canary_way(settings)
         self._ways = {way.name: way for way in (self._canary, *every_way(self._tree))}
+        self._hid_last: dict[str, float] = dict(hid_last or {})
         self._mutes, self._inhibiting = Mutes(settings.mute_timings), Inhibiting()
         self._groups: dict[Place, Group] = {}
         self._due: list[tuple[float, Place]] = []
@@ -118,8 +122,19 @@ class Decider:
             until = silence.until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             by = f"silence {silence.silence_id} of {silence.author} until {until}: {silence.comment}"
             return "silenced", by
+        suppressed = self._suppressed(anomaly, now)
+        if suppressed:
+            return "suppressed", suppressed
         why = self._inhibiting.why(targets_of(anomaly, self._settings.inhibit))
         return ("inhibited", why) if why else None
+
+    def _suppressed(self, anomaly: Anomaly, now: float) -> str:
+        at, listed = datetime.fromtimestamp(now, UTC), self._settings.suppressions
+        found = suppressing(anomaly, listed, at, self._hid_last, self._pseudonym)
+        if found is None:
+            return ""
+        self._hid_last[found.name] = now
+        return f"suppression {found.name} of {found.owner} until {found.until}: {found.reason}"
 
     def _ways_of(self, anomaly: Anomaly) -> list[Way]:
         return [self._canary] if anomaly.mode is Mode.CANARY else ways_of(anomaly, self._tree)

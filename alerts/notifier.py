@@ -125,7 +125,8 @@ class RoutedNotifier:
         self._silences = read_silences(self._book)
         groups = (msgspec.json.decode(document, type=Group) for document in documents)
         routes = [msgspec.json.decode(document, type=RouteState) for document in self._book.routes()]
-        self._decider = Decider(self._settings, self._pseudonym, self._dashboards, groups, routes)
+        hid_last = hid_last_by(self._book, self._settings)
+        self._decider = Decider(self._settings, self._pseudonym, self._dashboards, groups, routes, hid_last)
         self._position = self._ledger.queue_position(CONSUMER)
         self._epoch = epoch
 
@@ -133,6 +134,12 @@ class RoutedNotifier:
 def read_silences(book: AlertBook) -> tuple[Silence, ...]:
     """Return all silences of the ledger, pending ones and those that are over too."""
     return tuple(msgspec.json.decode(document, type=Silence) for document in book.silences())
+
+
+def hid_last_by(book: AlertBook, settings: AlertSettings) -> dict[str, float]:
+    """Return when each suppression hid something last, in seconds since 1970."""
+    found = {each.name: book.suppressed(each.name)[1] for each in settings.suppressions}
+    return {name: last for name, last in found.items() if last is not None}
 
 
 def _begin(ledger: Ledger) -> None:

@@ -7,7 +7,11 @@ import msgspec
 from alerts.calendar import Times
 from alerts.inhibiting import Inhibition
 from alerts.routes import Route, Way, every_way, filled_in
+from alerts.suppressions import Suppression
+from txwatch.errors import ConfigurationError
 from txwatch.model import Anomaly, Mode, Severity
+from txwatch.rulesfile import RulesDocument
+from txwatch.shipped import section
 
 CANARY = "canary"
 """The route of canaries, which stands in no file."""
@@ -44,7 +48,7 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError("a channel of kind sms has the gateway's `url` (https://...) and a `template`")
 
 
-class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AlertsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `alerts:` section of rules.yaml."""
 
     min_severity: str = "high"
@@ -77,6 +81,28 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError("two inhibitions have the same name")
         if len({CANARY, *(way.name for way in ways)}) != len(ways) + 1:
             raise ValueError("two routes have the same name (canaries have a route of their own)")
+
+
+class AlertSettings(AlertsSection, frozen=True, kw_only=True):
+    """The alert policy: the section `alerts`, with the list `suppressions` that stands beside it."""
+
+    suppressions: tuple[Suppression, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse two suppressions of one name."""
+        super().__post_init__()
+        if len({each.name for each in self.suppressions}) != len(self.suppressions):
+            raise ValueError("two suppressions have the same name")
+
+
+def settings_of(document: RulesDocument) -> AlertSettings:
+    """Return the alert policy of a rules file; raises ConfigurationError with every fault in its place."""
+    alerts = section(document, "alerts", AlertsSection, AlertsSection())
+    suppressions = section(document, "suppressions", tuple[Suppression, ...], ())
+    try:
+        return AlertSettings(**msgspec.structs.asdict(alerts), suppressions=suppressions)
+    except ValueError as error:
+        raise ConfigurationError(f"{document.file}: {error}") from error
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from alerts.policy import AlertSettings
+from alerts.policy import AlertSettings, settings_of
 from txwatch.errors import TxwatchError
 from txwatch.ports import Clock, Health, Progress
-from txwatch.shipped import known_document, section
+from txwatch.shipped import known_document
 from txwatch.watchedfile import GONE, Content, WatchedFile, needed
 
 
@@ -74,11 +74,23 @@ class PolicyService:
             return
         self._fault = ""
         if wanted != self._used:
+            facts = {"reason": "the file was edited", **_suppressions(self._used, wanted)}
             self._used = wanted
             self._changes += 1
-            self._audit.record(path.name, "alert policy in use", {"reason": "the file was edited"})
+            self._audit.record(path.name, "alert policy in use", facts)
+
+
+def _suppressions(before: AlertSettings, after: AlertSettings) -> dict[str, str]:
+    """Return which suppressions an edit brought, and which it took away."""
+    old, new = set(before.suppressions), set(after.suppressions)
+    named = {"suppressed": new - old, "no longer suppressed": old - new}
+    return {
+        what: ", ".join(sorted(f"{each.name} of {each.owner}" for each in found))
+        for what, found in named.items()
+        if found
+    }
 
 
 def _policy(path: Path, content: Content) -> AlertSettings:
     document = known_document(path, needed(path, content))
-    return section(document, "alerts", AlertSettings, AlertSettings())
+    return settings_of(document)

@@ -7,6 +7,7 @@ import msgspec
 
 from alerts.channels import Channel
 from alerts.policy import AlertSettings, decide
+from alerts.suppressions import suppressing
 from txwatch.errors import StoreBusyError
 from txwatch.model import Anomaly
 from txwatch.ports import Health, Progress
@@ -96,7 +97,8 @@ class NotifierService:
     def _handle(self, entry: Discovery) -> None:
         anomaly = msgspec.json.decode(entry.document, type=Anomaly)
         decision = decide(anomaly, self._settings)
-        if not decision.notify:
+        listed = self._settings.suppressions
+        if not decision.notify or suppressing(anomaly, listed, anomaly.detected_at, None):
             self._held[decision.reason] = self._held.get(decision.reason, 0) + 1
             return
         for channel in self._channels:

@@ -7,18 +7,18 @@ from datetime import datetime
 import msgspec
 
 from alerts.groups import Group
-from alerts.policy import AlertSettings
+from alerts.policy import AlertSettings, settings_of
 from txwatch import workplace
 from txwatch.clock import SystemClock
 from txwatch.errors import UsageError
 from txwatch.ledger import AlertBook, Ledger
 from txwatch.settings import current_settings
-from txwatch.shipped import rules_document, rules_path, section
+from txwatch.shipped import rules_document, rules_path
 
 
 def alert_settings() -> AlertSettings:
-    """Return the `alerts:` section of the rules file in use."""
-    return section(rules_document(rules_path(current_settings())), "alerts", AlertSettings, AlertSettings())
+    """Return the alert policy of the rules file in use."""
+    return settings_of(rules_document(rules_path(current_settings())))
 
 
 @contextmanager

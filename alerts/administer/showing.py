@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from alerts.calendar import Times
 from alerts.groups import Group, anomaly_of
+from alerts.matching import Match
 from alerts.notice import Hide, hidden_label, hidden_name, hiding_of
 from alerts.policy import AlertSettings
 from alerts.routes import every_way, filled_in
@@ -67,7 +69,7 @@ class Shown:
 def silence_line(silence: Silence, state: str, environment: Mapping[str, str]) -> str:
     """Return a silence in one line."""
     about = f"{silence.silence_id} {state:7} until {silence.until.strftime(TIMES)} {silence.author}"
-    return f"{about}: {silence.comment} ({', '.join(_conditions(silence, environment))})"
+    return f"{about}: {silence.comment} ({', '.join(conditions(silence.match, environment))})"
 
 
 def when(at: float) -> str:
@@ -75,12 +77,17 @@ def when(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime(TIMES)
 
 
-def _conditions(silence: Silence, environment: Mapping[str, str]) -> Iterator[str]:
-    for name, value in msgspec.structs.asdict(silence.match).items():
+def conditions(match: Match, environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the conditions of a match; persons are shown by their pseudonym."""
+    for name, value in msgspec.structs.asdict(match).items():
         if value and name == "user":
             yield f"user {' or '.join(_users(value, environment))}"
-        elif value and name != "min_severity":
+        elif isinstance(value, tuple) and value:
             yield f"{name} {' or '.join(value)}"
+        elif isinstance(value, float):
+            yield f"{name} {value:g}"
+        elif isinstance(value, Times):
+            yield f"times {' '.join(value.days) or 'every day'} {value.since}-{value.until} {value.zone}"
 
 
 def _users(names: Iterable[str], environment: Mapping[str, str]) -> list[str]:

@@ -260,3 +260,23 @@ def test_a_plan_says_what_would_be_and_the_guard_expects_it(ran):
     assert ended.returncode == 0, ended.stderr
     assert "rules rolled back" not in [action for action, _ in ran.audit()]
     assert ran.found_in("more") > 1000
+
+
+def test_what_is_suppressed_is_found_and_counted_and_nobody_is_told(ran):
+    """The list has owner, reason and end; `why` names it; the audit says when it began."""
+    today = datetime.now(UTC).date()
+    ran.rules.write_text(
+        ran.text + "suppressions:\n  - {name: known, match: {rule: [large]}, owner: ada, reason: ticket 7, "
+        f"since: {today}, until: {today + timedelta(days=9)}}}\n"
+    )
+    before = len(ran("alerts", "outbox").stdout.splitlines())
+    ended = ran("run", ran.payments("more.jsonl", 10, START + timedelta(minutes=10)), "--once")
+    (listed,) = ran("suppressions", "list").stdout.splitlines()
+    found = [json.loads(line) for line in ran("anomalies", "--json").stdout.splitlines()]
+
+    assert ended.returncode == 0, ended.stderr
+    assert ran.found_in("more") > 20
+    assert len(ran("alerts", "outbox").stdout.splitlines()) == before
+    assert re.match(rf"suppression known active until {today + timedelta(days=9)}, ada: ticket 7", listed)
+    assert int(re.search(r"hid (\d+)", listed)[1]) == ran.found_in("more")
+    assert "suppression known of ada" in ran("alerts", "why", found[0]["anomaly_id"]).stdout

@@ -177,8 +177,15 @@ class AlertBook:
 
     def silenced(self, silence_id: str) -> tuple[int, float | None]:
         """Return how many anomalies a silence hid, and when it did so last."""
+        return self._hid("silenced", f"silence {silence_id} ")
+
+    def suppressed(self, name: str) -> tuple[int, float | None]:
+        """Return how many anomalies a suppression hid, and when it did so last."""
+        return self._hid("suppressed", f"suppression {name} ")
+
+    def _hid(self, verdict: str, beginning: str) -> tuple[int, float | None]:
         d = alert_decisions
-        here = sql.and_(d.c.verdict == "silenced", d.c.reason.startswith(f"silence {silence_id} "))
+        here = sql.and_(d.c.verdict == verdict, d.c.reason.startswith(beginning, autoescape=True))
         with self._reading() as connection:
             count, last = connection.execute(
                 sql.select(sql.func.count(), sql.func.max(d.c.at)).where(here)
