@@ -6,14 +6,15 @@ import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 import typer
 from rich.console import Console
 
 from txwatch.errors import TxwatchError, UsageError
-from txwatch.model import Anomaly, AnomalyLabel, Severity, Verdict
+from txwatch.identity import account
+from txwatch.model import Anomaly, AnomalyLabel, AnomalyNote, Severity, Verdict
 from txwatch.ports import AnomalyQuery
 from txwatch.settings import current_settings
 from txwatch.views.listing import as_line, as_table, explanation
@@ -43,6 +44,7 @@ def list_anomalies(
     user: Annotated[str | None, typer.Option()] = None,
     merchant: Annotated[str | None, typer.Option()] = None,
     transaction: Annotated[str | None, typer.Option()] = None,
+    assigned: Annotated[str | None, typer.Option(help="Those that this person looks into.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
     *,
     as_json: AsJson = False,
@@ -62,10 +64,14 @@ def list_anomalies(
         user_id=user,
         merchant_id=merchant,
         transaction_id=transaction,
-        limit=limit,
+        limit=limit if assigned is None else None,
     )
     with open_workplace(current_settings(), writer=False, role="investigator", looks=True) as workplace:
-        _show(workplace.store.anomalies(query), as_json=as_json)
+        found = workplace.store.anomalies(query)
+        if assigned is not None:
+            mine = {key for key, person in workplace.ledger.assigned().items() if person == assigned}
+            found = [each for each in found if each.anomaly_id in mine][:limit]
+    _show(found, as_json=as_json)
 
 
 @commands.command()
@@ -88,6 +94,34 @@ def label(
         )
         workplace.ledger.label(given)
     typer.echo(f"{anomaly_id} is labelled {verdict.value} by {given.by}")
+
+
+@commands.command()
+def assign(
+    anomaly_id: AnomalyId,
+    person: Annotated[str, typer.Argument(help="Who looks into it; leave it out for nobody.")] = "",
+) -> None:
+    """Say who looks into an anomaly; audited, shown by `explain`, listed with --assigned.
+
+    Example: txwatch anomalies assign 1f0c55a2e3b49d07 ada
+    """
+    _note(anomaly_id, "assigned", person.strip())
+    typer.echo(f"{anomaly_id} is with {person.strip() or 'nobody'}")
+
+
+@commands.command()
+def comment(
+    anomaly_id: AnomalyId,
+    text: Annotated[str, typer.Argument(help="What others should know.")],
+) -> None:
+    """Write something about an anomaly; audited, shown by `explain`.
+
+    Example: txwatch anomalies comment 1f0c55a2e3b49d07 "the customer called: it was her son"
+    """
+    if not text.strip():
+        raise UsageError("the comment is empty")
+    _note(anomaly_id, "comment", text.strip())
+    typer.echo(f"noted about {anomaly_id}")
 
 
 @commands.command()
@@ -119,10 +153,18 @@ def explain(anomaly_id: AnomalyId, *, as_json: AsJson = False) -> None:
     with open_workplace(current_settings(), writer=False, role="investigator", looks=True) as workplace:
         found = _one(workplace, anomaly_id)
         given = workplace.ledger.labels(anomaly_id)
+        notes = workplace.ledger.notes(anomaly_id)
     if as_json:
         typer.echo(msgspec.json.encode(found))
     else:
-        typer.echo(explanation(found, given[0] if given else None))
+        typer.echo(explanation(found, given[0] if given else None, notes))
+
+
+def _note(anomaly_id: str, kind: Literal["assigned", "comment"], text: str) -> None:
+    with open_workplace(current_settings(), writer=False, role="investigator", looks=True) as workplace:
+        found = _one(workplace, anomaly_id)
+        given = AnomalyNote(anomaly_id=found.anomaly_id, kind=kind, text=text, by=account())
+        workplace.ledger.note(given)
 
 
 def _severity(word: str) -> Severity:

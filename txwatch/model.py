@@ -6,7 +6,7 @@ See `docs/GLOSSARY.md` for what each word means.
 import hashlib
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -240,6 +240,18 @@ class LabelChange(msgspec.Struct, frozen=True, kw_only=True):
     """Given by the ledger, from 1."""
     label: AnomalyLabel
     before: Verdict | None
+
+
+class AnomalyNote(msgspec.Struct, frozen=True, kw_only=True):
+    """Who looks into an anomaly from now on, or what somebody wrote about it."""
+
+    anomaly_id: str
+    kind: Literal["assigned", "comment"]
+    text: str
+    """A person, nobody where it is empty; or the comment."""
+    by: str
+    at: float = 0.0
+    """Seconds since 1970 UTC; the ledger's clock says when."""
 
 
 class RulesVersion(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,37 +1,28 @@
 """The commands under `txwatch rules` that put versions into force, show them, and go back."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from detectors.administer.inforce import refuse_faults
 from detectors.administer.rulesfile import write_as
 from detectors.administer.showing import counted, difference, facts, line
+from detectors.administer.trying import plan, stats
 from detectors.configuration import read_configuration
-from detectors.planning.command import planned
-from detectors.planning.told import told_differences, told_figures
-from detectors.rules.check import Sections, check_file
+from detectors.rules.check import Sections
 from txwatch.administering import Administration, administration
 from txwatch.errors import ConfigurationError, TxwatchError, UsageError
-from txwatch.identity import account
 from txwatch.ledger import RulesShelf
 from txwatch.model import RulesVersion
-from txwatch.problems import errors
 from txwatch.settings import Settings, current_settings
-from txwatch.shipped import refusal, rules_path
-from txwatch.workplace import Workplace, open_workplace, opened_ledger
+from txwatch.workplace import opened_ledger
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 Number = Annotated[int, typer.Argument(metavar="N", help="As `txwatch rules history` shows it.")]
 Reason = Annotated[str, typer.Option(help="Why; whoever asks later reads it.")]
 ALL = 1_000_000
-TOLD_AFTER = 0.05
-"""Share of the past after which it is known how long the rest takes."""
 
 
 def mount(group: typer.Typer, sections: Sections) -> None:
@@ -40,6 +31,7 @@ def mount(group: typer.Typer, sections: Sections) -> None:
     group.command()(show)
     group.command()(diff)
     group.command()(rollback)
+    group.command()(stats)
 
     @group.command("apply")
     def _apply(
@@ -72,36 +64,6 @@ def mount(group: typer.Typer, sections: Sections) -> None:
         Example: txwatch rules plan draft.yaml --days 7
         """
         plan(file, sections, days=days, warm_up=warm_up, as_json=as_json)
-
-
-def plan(
-    file: Path,
-    sections: Sections,
-    *,
-    days: float,
-    warm_up: float,
-    as_json: bool,
-) -> None:
-    """Print what a file would do; raises ConfigurationError for one with faults."""
-    _refuse_faults(file, sections)
-    settings = current_settings()
-    with open_workplace(settings, writer=False, role="investigator", looks=True) as workplace:
-        used = _in_force(workplace)
-        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-            found = planned(workplace, used, file, days, warm_up, _looking(bar))
-        if found.figures is not None:
-            expected = {"all": found.figures.share, "high": found.figures.share_high}
-            workplace.ledger.rules().expect(found.version, expected)
-    if as_json:
-        typer.echo(msgspec.json.encode(found))
-        return
-    for each in told_differences(found.differences):
-        typer.echo(each)
-    if found.figures is None:
-        typer.echo("nothing is stored yet on which it could be tried")
-        return
-    for each in told_figures(found.figures):
-        typer.echo(each)
 
 
 def history(
@@ -177,7 +139,7 @@ def apply(file: Path, reason: str, sections: Sections, *, unblock: bool) -> None
     settings = current_settings()
     wanted = {"file": str(file), "reason": _needed(reason)}
     with administration(settings, "rules apply", wanted) as admin:
-        _refuse_faults(file, sections)
+        refuse_faults(file, sections)
         given = read_configuration(file).as_version(admin.actor, reason.strip())
         blocked = admin.ledger.rules().blocked()
         if given.version in blocked and not unblock:
@@ -201,33 +163,6 @@ def _put(settings: Settings, admin: Administration, given: RulesVersion, action:
     left = write_as(Path(settings.rules), kept.content, shelf.newest(ALL))
     if left:
         typer.echo(f"note: {left}", err=True)
-
-
-def _refuse_faults(file: Path, sections: Sections) -> None:
-    faults = errors(check_file(file, sections))
-    if faults:
-        raise refusal(file, faults, file.read_text(errors="replace"))
-
-
-def _looking(bar: Progress) -> Callable[[float, str], None]:
-    """Return what shows how far it is; without a terminal it says once how long it will take."""
-    task = bar.add_task("trying it on the past", total=1.0)
-    told: list[str] = []
-
-    def looked(share: float, said: str) -> None:
-        bar.update(task, completed=share, description=said)
-        if bar.disable and share >= TOLD_AFTER and not told:
-            told.append(said)
-            typer.echo(f"trying it on the past: {said}", err=True)
-
-    return looked
-
-
-def _in_force(workplace: Workplace) -> RulesVersion:
-    """Return what is in force; where nothing was yet, what the rules file says."""
-    for found in workplace.ledger.rules().newest(1):
-        return found
-    return read_configuration(rules_path(workplace.settings)).as_version(account(), "")
 
 
 def _numbered(shelf: RulesShelf, number: int) -> RulesVersion:

@@ -280,3 +280,24 @@ def test_what_is_suppressed_is_found_and_counted_and_nobody_is_told(ran):
     assert re.match(rf"suppression known active until {today + timedelta(days=9)}, ada: ticket 7", listed)
     assert int(re.search(r"hid (\d+)", listed)[1]) == ran.found_in("more")
     assert "suppression known of ada" in ran("alerts", "why", found[0]["anomaly_id"]).stdout
+
+
+def test_an_anomaly_is_assigned_commented_labelled_and_counted(ran):
+    """`explain` shows who and what, the list finds it, `rules stats` counts the label."""
+    (line,) = ran("anomalies", "--rule", "large", "--limit", "1").stdout.splitlines()
+    one = line.split("\t")[0]
+    ran("anomalies", "assign", one, "bo")
+    ran("anomalies", "comment", one, "it was her son")
+    ran("anomalies", "label", one, "false-positive")
+    empty, unknown = ran("anomalies", "comment", one, " "), ran("anomalies", "assign", "nothing", "bo")
+    explained, mine = ran("explain", one), ran("anomalies", "--assigned", "bo")
+    stats = [json.loads(line) for line in ran("rules", "stats", "--json").stdout.splitlines()]
+
+    assert "With bo (" in explained.stdout
+    assert "it was her son (" in explained.stdout
+    assert mine.stdout == line + "\n"
+    assert (empty.returncode, unknown.returncode) == (2, 1)
+    (large,) = [each for each in stats if each["name"] == "large"]
+    assert (large["false_positive"], large["precision"]) == (1, 0.0)
+    assert large["unlabelled"] == large["anomalies"] - 1
+    assert ("anomaly commented", {"anomaly": one, "text": "it was her son"}) in ran.audit()

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 
-from txwatch.ledger import audit, labels, layout, progress, queue, snapshots
+from txwatch.ledger import audit, labels, layout, notes, progress, queue, snapshots
 from txwatch.ledger.alertbook import AlertBook
 from txwatch.ledger.database import folder_beside, open_database, sentences
 from txwatch.ledger.modelshelf import ModelShelf
@@ -16,7 +16,7 @@ from txwatch.ledger.postgres import READING
 from txwatch.ledger.queue import Discovery
 from txwatch.ledger.rulesshelf import RulesShelf
 from txwatch.ledger.snapshots import Snapshot, Written
-from txwatch.model import Anomaly, AnomalyLabel, Cursor, LabelChange, Partition
+from txwatch.model import Anomaly, AnomalyLabel, AnomalyNote, Cursor, LabelChange, Partition
 from txwatch.ports import AuditRecord, Clock
 
 
@@ -136,6 +136,24 @@ class Ledger:
         """Return the label in force of each anomaly, or of one, in the order in which they were given."""
         with self._reading() as connection:
             return labels.newest(connection, anomaly_id)
+
+    def note(self, given: AnomalyNote) -> None:
+        """Keep who looks into an anomaly, or a comment, and append it to the audit."""
+        action = {"assigned": "anomaly assigned", "comment": "anomaly commented"}[given.kind]
+        with self._writing() as connection:
+            notes.append(connection, self._now(), given)
+            facts = {"anomaly": given.anomaly_id, "text": given.text}
+            audit.append(connection, self._now(), given.by, action, facts)
+
+    def notes(self, anomaly_id: str) -> list[AnomalyNote]:
+        """Return what was said of an anomaly, in order."""
+        with self._reading() as connection:
+            return notes.about(connection, anomaly_id)
+
+    def assigned(self) -> dict[str, str]:
+        """Return who looks into which anomaly, by anomaly."""
+        with self._reading() as connection:
+            return notes.assigned(connection)
 
     def rules(self) -> RulesShelf:
         """Return the part that keeps the versions of `rules.yaml`."""

@@ -94,6 +94,18 @@ labels = Table(
 )
 """What people say of anomalies; the newest of an anomaly counts."""
 
+anomaly_notes = Table(
+    "anomaly_notes",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("anomaly_id", String, nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("actor", String, nullable=False),
+)
+"""Who looks into an anomaly (kind assigned), and what was written about it (kind comment)."""
+
 rules_versions = Table(
     "rules_versions",
     metadata,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from rich.table import Table
 from rich.text import Text
 
-from txwatch.model import Anomaly, AnomalyLabel, Reason
+from txwatch.model import Anomaly, AnomalyLabel, AnomalyNote, Reason
 from txwatch.views.palette import SEVERITY
 
 
@@ -28,8 +28,8 @@ def as_line(a: Anomaly) -> str:
     return "\t".join((*parts, _amount(a), _why(a)))
 
 
-def explanation(a: Anomaly, label: AnomalyLabel | None = None) -> str:
-    """Return everything that is known of an anomaly, in words, with the label in force."""
+def explanation(a: Anomaly, label: AnomalyLabel | None = None, notes: Sequence[AnomalyNote] = ()) -> str:
+    """Return everything that is known of an anomaly, in words, with the label in force and what was noted."""
     lines = [
         f"{a.severity.word.upper()} anomaly {a.anomaly_id}, score {a.score:.0f} of 100",
         f"{_who(a)}, {a.timestamp:%A %Y-%m-%d %H:%M:%S} UTC" + (", late" if a.late else ""),
@@ -51,7 +51,13 @@ def explanation(a: Anomaly, label: AnomalyLabel | None = None) -> str:
     if label is not None:
         at = datetime.fromtimestamp(label.at, UTC)
         lines.append(f"Labelled {label.verdict.value} by {label.by}, {at:%Y-%m-%d %H:%M:%S} UTC")
+    lines += [_note(each) for each in notes]
     return "\n".join(lines)
+
+
+def _note(note: AnomalyNote) -> str:
+    said = f"With {note.text or 'nobody'}" if note.kind == "assigned" else note.text
+    return f"{said} ({note.by}, {datetime.fromtimestamp(note.at, UTC):%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def _transaction(a: Anomaly) -> list[str]:

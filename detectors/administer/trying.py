@@ -1,0 +1,96 @@
+"""The commands under `txwatch rules` that look at the stored past: what would be, and what was."""
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from detectors.administer.inforce import in_force, refuse_faults
+from detectors.administer.statistics import statistics, told
+from detectors.configuration import drafted
+from detectors.planning.command import planned
+from detectors.planning.told import told_differences, told_figures
+from detectors.rules.check import Sections
+from txwatch.ports import AnomalyQuery
+from txwatch.settings import current_settings
+from txwatch.shipped import rules_path
+from txwatch.workplace import open_workplace
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+TOLD_AFTER = 0.05
+"""Share of the past after which it is known how long the rest takes."""
+
+
+def plan(
+    file: Path,
+    sections: Sections,
+    *,
+    days: float,
+    warm_up: float,
+    as_json: bool,
+) -> None:
+    """Print what a file would do; raises ConfigurationError for one with faults."""
+    refuse_faults(file, sections)
+    settings = current_settings()
+    with open_workplace(settings, writer=False, role="investigator", looks=True) as workplace:
+        used = in_force(workplace)
+        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+            found = planned(workplace, used, file, days, warm_up, _looking(bar))
+        if found.figures is not None:
+            expected = {"all": found.figures.share, "high": found.figures.share_high}
+            workplace.ledger.rules().expect(found.version, expected)
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+        return
+    for each in told_differences(found.differences):
+        typer.echo(each)
+    if found.figures is None:
+        typer.echo("nothing is stored yet on which it could be tried")
+        return
+    for each in told_figures(found.figures):
+        typer.echo(each)
+
+
+def stats(
+    days: Annotated[float, typer.Option(min=0.01, help="So much of the stored past, by event time.")] = 30.0,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say how each rule and detector does: anomalies, and what people labelled them.
+
+    Precision is of the labelled alone; how many nobody labelled stands beside it.
+
+    Example: txwatch rules stats --days 30
+    """
+    settings = current_settings()
+    with open_workplace(settings, writer=False, role="investigator", looks=True) as workplace:
+        (last,) = workplace.store.anomalies(AnomalyQuery(limit=1)) or (None,)
+        since = None if last is None else last.timestamp - timedelta(days=days)
+        anomalies = workplace.store.anomalies(AnomalyQuery(since=since, limit=None))
+        labels = {each.anomaly_id: each.verdict for each in workplace.ledger.labels()}
+        used = in_force(workplace)
+    known = drafted(rules_path(settings), used.content, used.beside).rules
+    rules = [rule.spec.id for rule in known if rule.spec.mode == "live"]
+    found = statistics(anomalies, rules, labels)
+    for each in found if as_json else told(found, days):
+        typer.echo(msgspec.json.encode(each) if as_json else each)
+
+
+def _looking(bar: Progress) -> Callable[[float, str], None]:
+    """Return what shows how far it is; without a terminal it says once how long it will take."""
+    task = bar.add_task("trying it on the past", total=1.0)
+    told: list[str] = []
+
+    def looked(share: float, said: str) -> None:
+        bar.update(task, completed=share, description=said)
+        if bar.disable and share >= TOLD_AFTER and not told:
+            told.append(said)
+            typer.echo(f"trying it on the past: {said}", err=True)
+
+    return looked
