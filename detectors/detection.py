@@ -13,12 +13,15 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from detectors.drift import DriftWatch
 from detectors.engine import Engine
 from detectors.guard import NOTHING_PLANNED, Guard, GuardSettings, Memory
+from detectors.rows import milliseconds
 from detectors.rules.book import RuleBook
 from detectors.series.traffic import TrafficSettings, TrafficWatch
 from detectors.settings import DetectionSettings
 from detectors.snapshot import PackedArray, encode, framed, opened, pack, unpack
+from detectors.state import Array
 from txwatch.canary import Canaries, anomalies_of, parted
 from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly, RulesVersion
@@ -74,6 +77,7 @@ class Detection:
         guard: Guard | None = None,
         *,
         labels: int = 0,
+        drift: Mapping[str, Array] | None = None,
     ) -> None:
         self.guard = Guard(configuration.guard) if guard is None else guard
         self._engine = engine
@@ -81,6 +85,8 @@ class Detection:
         self._rulebook = rulebook
         self._configuration = configuration
         self._labels = labels
+        self._drift = DriftWatch(configuration.detection.drift, configuration.detection.severity)
+        self._drift.recall(drift or {})
 
     @property
     def configuration(self) -> Configuration:
@@ -103,7 +109,8 @@ class Detection:
         traffic = TrafficWatch(configuration.traffic)
         traffic.restore(unpack(kept.arrays) | kept.plain)
         guard = Guard(configuration.guard, kept.guard)
-        return cls(engine, traffic, rulebook, configuration, guard, labels=kept.labels)
+        drift = unpack(kept.drift)
+        return cls(engine, traffic, rulebook, configuration, guard, labels=kept.labels, drift=drift)
 
     def changed(
         self,
@@ -129,7 +136,8 @@ class Detection:
         before = None if trusted else self._configuration.version
         guard = self.guard.begin(configuration.guard, configuration.version, before, planned)
         labels = self._labels if self._configuration.detection.feedback else 0
-        return Detection(engine, traffic, rulebook, configuration, guard, labels=labels), anew
+        drift = self._drift.state.dump()
+        return Detection(engine, traffic, rulebook, configuration, guard, labels=labels, drift=drift), anew
 
     def step(self, rows: pl.DataFrame, now: Callable[[], datetime]) -> Findings:
         """Score feed rows (columns FEED) and return what was found; `now` stamps the anomalies."""
@@ -141,7 +149,11 @@ class Detection:
         points, series_anomalies = self._traffic.step(rows[scored.fresh], at)
         anomalies = self._engine.anomalies(rows, scored, at)
         self.guard.step(rows, [*anomalies, *series_anomalies])
-        found = [*anomalies, *series_anomalies, *anomalies_of(canaries, at)]
+        drift_points, drifts = self._drift.step(
+            milliseconds(rows["timestamp"])[scored.fresh], scored, at, self._engine.versions
+        )
+        found = [*anomalies, *series_anomalies, *drifts, *anomalies_of(canaries, at)]
+        points = [*points, *drift_points]
         return Findings(anomalies=found, points=points, models=self._engine.model_changes())
 
     @property
@@ -180,6 +192,7 @@ class Detection:
             rules=self._configuration.version,
             guard=self.guard.kept(),
             labels=self._labels,
+            drift=pack(self._drift.state.dump()),
         )
         return lambda: [*framed(kept), *encode(engine)]
 
@@ -218,4 +231,5 @@ class _Kept(_Labelled, frozen=True, kw_only=True):
     arrays: dict[str, PackedArray]
     plain: dict[str, Any]
     guard: Memory | None = None
+    drift: dict[str, PackedArray] = {}
     labels: int = 0

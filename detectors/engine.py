@@ -109,15 +109,17 @@ class Engine:
 
     def anomalies(self, batch: pl.DataFrame, scored: Scored, detected_at: datetime) -> list[Anomaly]:
         """Return the anomalies of a batch that was just scored; `detected_at` stamps them."""
-        versions = {"code": __version__} | {
-            method.name: method.model for method in self._fitted if method.model
-        }
-        if self._rulebook is not None:
-            versions["rules"] = self._rulebook.version
+        versions = self.versions()
         return [
             anomaly_of(batch.row(i, named=True), scored, i, reasons, detected_at, versions)
             for i, reasons in self.reasons(scored)
         ]
+
+    def versions(self) -> dict[str, str]:
+        """Return what judges now: the versions of code, models and rules."""
+        models = {method.name: method.model for method in self._fitted if method.model}
+        rules = {} if self._rulebook is None else {"rules": self._rulebook.version}
+        return {"code": __version__} | models | rules
 
     def reasons(self, scored: Scored) -> Iterator[tuple[int, tuple[Reason, ...]]]:
         """Yield the batch row and the reasons of each anomaly."""

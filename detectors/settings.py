@@ -141,6 +141,20 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Rows before a detector's evidence may pass even odds."""
 
 
+class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The watch over the detection itself."""
+
+    watch: bool = True
+    window_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 3600
+    """Length of a window, in event time."""
+    least_payments: Count = 500
+    """Payments that a window needs; one with fewer goes on with the next."""
+    beyond: Positive = 6.0
+    """How many robust standard deviations of its own past a figure may be off."""
+    remember: Annotated[int, Meta(ge=12)] = 56
+    """Windows of one part of the day (four hours) that a band is learnt from: hours of 14 days."""
+
+
 class Severities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The section `severity`: from which score on an anomaly has which severity; below medium it is low."""
 
@@ -203,3 +217,4 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     feedback: Feedback | None = None
     """Confirmed frauds as an extra hypothesis; without it labels are kept and change no score."""
     calibration: Calibration = Calibration()
+    drift: Drift = Drift()

@@ -283,6 +283,12 @@ def series_anomaly_id(series: str, window_start: datetime) -> str:
     return _short_id(f"s\0{series}\0{window_start.astimezone(UTC).isoformat()}")
 
 
+def drift_anomaly_id(figure: str, window_start: datetime) -> str:
+    """Return the id of the one anomaly that this figure of the detection can have in this window."""
+    _refuse_naive("window_start", window_start)
+    return _short_id(f"d\0{figure}\0{window_start.astimezone(UTC).isoformat()}")
+
+
 def configuration_anomaly_id(what: str) -> str:
     """Return the id of the one anomaly about this fault of the configuration."""
     return _short_id(f"c\0{what}")
