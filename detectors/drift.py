@@ -23,7 +23,8 @@ from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly, AnomalyType, Reason, Severity, drift_anomaly_id
 from txwatch.ports import SeriesPoint
 
-Versions = Callable[[], Mapping[str, str]]
+Versions = Callable[[Scored, int], Mapping[str, str]]
+"""What judged a scored row."""
 
 KIND: Final = "drift"
 BLOCKS: Final = 6
@@ -77,7 +78,7 @@ class DriftWatch:
                 if self._is_over(reached):
                     for name, band in self._close():
                         points.append(self._point(name, band))
-                        anomalies += self._told(name, band, now, versions)
+                        anomalies += self._told(name, band, now, versions(scored, start))
                     self._open(reached)
                 self._count(counted(scored, start, stop), reached)
         return points, anomalies
@@ -190,7 +191,9 @@ class DriftWatch:
             return point
         return msgspec.structs.replace(point, expected=band.expected, low=band.low, high=band.high)
 
-    def _told(self, figure: Figure, band: "Band", now: datetime, versions: Versions) -> Sequence[Anomaly]:
+    def _told(
+        self, figure: Figure, band: "Band", now: datetime, versions: Mapping[str, str]
+    ) -> Sequence[Anomaly]:
         if not band.is_new:
             return ()
         start, end = self._span()
@@ -221,7 +224,7 @@ class DriftWatch:
                 reasons=(reason,),
                 entity_kind="detection",
                 entity_id=figure.name,
-                versions=dict(versions()),
+                versions=dict(versions),
             ),
         )
 

@@ -109,17 +109,26 @@ class Engine:
 
     def anomalies(self, batch: pl.DataFrame, scored: Scored, detected_at: datetime) -> list[Anomaly]:
         """Return the anomalies of a batch that was just scored; `detected_at` stamps them."""
-        versions = self.versions()
+        place = {i: m for m, i in enumerate(scored.fresh.tolist())}
         return [
-            anomaly_of(batch.row(i, named=True), scored, i, reasons, detected_at, versions)
+            anomaly_of(
+                batch.row(i, named=True),
+                scored,
+                i,
+                reasons,
+                detected_at,
+                self.versions(scored, place[i]),
+            )
             for i, reasons in self.reasons(scored)
         ]
 
-    def versions(self) -> dict[str, str]:
-        """Return what judges now: the versions of code, models and rules."""
-        models = {method.name: method.model for method in self._fitted if method.model}
+    def versions(self, scored: Scored, m: int) -> dict[str, str]:
+        """Return what judged the m-th scored row: the versions of code, rules and fitted models."""
         rules = {} if self._rulebook is None else {"rules": self._rulebook.version}
-        return {"code": __version__} | models | rules
+        return {"code": __version__} | rules | dict(scored.judged.models_of(m))
+
+    def _models(self) -> dict[str, str]:
+        return {method.name: method.model for method in self._fitted if method.model}
 
     def reasons(self, scored: Scored) -> Iterator[tuple[int, tuple[Reason, ...]]]:
         """Yield the batch row and the reasons of each anomaly."""
@@ -227,6 +236,7 @@ class Engine:
             found=found,
             published=columns,
             hits=hits,
+            models=[(len(rows), self._models())],
         )
 
     def _run_methods(self, rows: Rows) -> list[Evidence]:

@@ -1,6 +1,6 @@
 """What the engine says of a micro-batch: columns, one entry a row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TypeVar, cast
 
@@ -38,6 +38,16 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """The rows as rules and sentences read them."""
     hits: RuleHits | None
     """Which rules hold for which rows."""
+    models: Sequence[tuple[int, Mapping[str, str]]]
+    """How many rows each set of fitted models judged, in order: version by detector."""
+
+    def models_of(self, m: int) -> Mapping[str, str]:
+        """Return the fitted models that judged a row, their versions by detector."""
+        for count, models in self.models:
+            if m < count:
+                return models
+            m -= count
+        return {}
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +98,7 @@ def joined(parts: Sequence[Judged]) -> Judged:
                 for name in parts[0].published.built_ins
             },
         ),
+        models=[stretch for part in parts for stretch in part.models],
         hits=reduce(lambda first, then: first.followed_by(then), hits) if hits else None,
     )
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from detectors.engine import Engine
 from detectors.settings import DetectionSettings, Forest
-from detectors.testing import stream
+from detectors.testing import START, stream
 
 SETTINGS = DetectionSettings(
     rates={"USD": 0.9}, budget_per_day=5.0, remember_ids=512, forest=Forest(warm_up=700, refit_days=1)
@@ -99,3 +99,16 @@ def test_anomalies_and_reasons_do_not_depend_on_batch_cuts(frame):
 
     assert len(whole) > 10
     assert whole == parts
+
+
+def test_an_anomaly_names_the_forest_that_judged_it_wherever_batches_are_cut(frame):
+    """Also where a batch goes on over the first fit, or over a change of forests."""
+    named = []
+    for size in (COUNT, 173):
+        engine, found = Engine(SETTINGS), []
+        for batch in frame.iter_slices(size):
+            found += engine.anomalies(batch, engine.step(batch), START)
+        named.append([(each.transaction_id, each.versions.get("forest")) for each in found])
+
+    assert named[0] == named[1]
+    assert len({version for _, version in named[0]}) > 2
