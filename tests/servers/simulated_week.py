@@ -110,7 +110,7 @@ def _services(
         FromKafka(WithFaults(source, clock), store, store, ledger, clock, batch=5_000),
         MetricsService(store, ledger, clock, MetricsSettings(rates=RATES)),
         EntityService(store, ledger, rates=RATES),
-        RulesService(ROOT / "rules.yaml", detector, ledger, clock, AtOnce(), window_seconds=window_seconds),
+        RulesService(ROOT / "rules.yaml", detector, ledger, clock, AtOnce()),
         detector,
         ContextService(store, ledger, AtOnce()),
         Telling(),
