@@ -6,7 +6,7 @@ Against InfluxDB's own ceiling (the same lines for both buckets, prepared before
 and, with --telegraf, against Telegraf writing the transactions alone with the same tags; the feed is the
 collector's extra work.  Series = partitions x 64 user buckets.  Each is run --runs times in turn, the
 figures are medians.  The collector is the real source, service and store in a process of its own.  The
-last line with --json is one JSON object.
+last line with --json is one JSON object.  The collector's memory is managed as in the image.
 """
 
 # ruff: noqa: E402, ARG002 - the servers' folder is put on the path first; stand-ins keep an interface
@@ -42,6 +42,7 @@ from collector.pipeline import CollectorService, NoPositions
 from collector.schema import Schema
 from txwatch.clock import SystemClock
 from txwatch.model import Quarantined
+from txwatch.ports import Progress
 from txwatch.stores.influx.connection import Access, Connection
 from txwatch.stores.influx.layout import FEED, TRANSACTIONS
 from txwatch.stores.influx.lines import transaction_lines, user_buckets
@@ -50,6 +51,7 @@ from txwatch.stores.influx.refusals import body
 from txwatch.stores.influx.setup import initialise
 from txwatch.stores.influx.store import InfluxStore
 from txwatch.stores.influx.transactions import STORERS
+from txwatch.supervise import StopRequest, keep_what_is_there, supervise
 
 CHUNK = 5_000
 WARM_CHUNKS = 4
@@ -87,7 +89,7 @@ TELEGRAF = """
 def main() -> None:
     options = parse()
     if options.collect:
-        collect(*options.collect)
+        collect(*json.loads(options.collect))
         return
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
         (Path(folder) / "kafka").mkdir()
@@ -115,7 +117,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--telegraf", action="store_true", help="also measure Telegraf, built once")
     parser.add_argument("--short", action="store_true", help="one run of 150,000, about a minute")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--collect", nargs=5, help=argparse.SUPPRESS)  # the collector's own process
+    parser.add_argument("--collect", help=argparse.SUPPRESS)  # the collector's own process
     options = parser.parse_args()
     if options.short:
         options.rows, options.runs = 150_000, 1
@@ -126,9 +128,10 @@ def one_run(options, kafka, influx, rows, folder) -> dict[str, float]:
     ceiling = write_prepared(influx, rows)
     figures = {"ceiling_per_second": ceiling}
     access = fresh(influx)
-    arguments = [kafka.address, access.url, access.token, access.org, str(rows.height)]
-    command = [sys.executable, __file__, "--collect", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    arguments = json.dumps([kafka.address, access.url, access.token, access.org, rows.height])
+    command = [sys.executable, __file__, f"--collect={arguments}"]
+    environment = os.environ | memory_settings()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     own = json.loads(done.stdout.splitlines()[-1])
     figures |= own | {"ceiling_ratio": own["collector_per_second"] / ceiling}
     if options.telegraf:
@@ -137,6 +140,13 @@ def one_run(options, kafka, influx, rows, folder) -> dict[str, float]:
         figures["telegraf_ratio"] = own["collector_per_second"] / peer["telegraf_per_second"]
         figures["telegraf_cpu_ratio"] = own["cpu_us"] / peer["telegraf_cpu_us"]
     return figures
+
+
+def memory_settings() -> dict[str, str]:
+    """Return how the image that production runs manages memory."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    given = [each for line in lines if line.startswith("ENV MALLOC_") for each in line.split()[1:]]
+    return dict(each.split("=", 1) for each in given)
 
 
 def stream(count: int, partitions: int) -> pl.DataFrame:
@@ -229,8 +239,26 @@ class Nothing:
         return []
 
 
-def collect(address: str, url: str, token: str, org: str, count: str) -> None:
-    clock, wanted, handled, first, started = SystemClock(), int(count), 0, 0, 0.0
+class Counted:
+    """The collector; counts what it handles, and begins to measure after its first messages."""
+
+    name = "collector"
+
+    def __init__(self, service: CollectorService) -> None:
+        self.handled = self.first = 0
+        self.started = self.cpu = 0.0
+        self.health, self.close, self._service = service.health, service.close, service
+
+    def step(self) -> Progress:
+        progress = self._service.step()
+        self.handled += progress.handled
+        if self.handled and not self.first:
+            self.first, self.started, self.cpu = self.handled, time.perf_counter(), time.process_time()
+        return progress
+
+
+def collect(address: str, url: str, token: str, org: str, wanted: int) -> None:
+    clock, stop = SystemClock(), StopRequest()
     store = InfluxStore(Access(url=url, token=token, org=org), clock)
     source = open_kafka(
         f"kafka://{address}/{TOPIC}?group={uuid.uuid4().hex}",
@@ -242,13 +270,11 @@ def collect(address: str, url: str, token: str, org: str, count: str) -> None:
         dead_letters=None,
         until_end=False,
     )
-    service = CollectorService(source, store, Nothing(), NoPositions(), clock, batch=SHARED_BATCH)
-    cpu = time.process_time()
-    while handled < wanted:
-        handled += service.step().handled
-        if handled and not first:
-            first, started, cpu = handled, time.perf_counter(), time.process_time()
-    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    service = Counted(CollectorService(source, store, Nothing(), NoPositions(), clock, batch=SHARED_BATCH))
+    keep_what_is_there()
+    supervise([service], clock, stop, observe=lambda: service.handled < wanted or stop.ask("all are stored"))
+    seconds, cpu = time.perf_counter() - service.started, time.process_time() - service.cpu
+    first, handled = service.first, service.handled
     service.close()
     stored = store.counts()["transactions"]
     store.close()

@@ -30,13 +30,17 @@ def servers(home: Path, partitions: int) -> Iterator[tuple[KafkaServer, Influxdb
 
 
 def start(command: list[str], access: Access, home: Path, **settings: str) -> subprocess.Popen[bytes]:
-    """Start a command of txwatch in a home of its own."""
-    environment = os.environ | {
-        "TXWATCH_STORE": access.url.replace("http://", "influx://") + f"/{access.org}",
-        "TXWATCH_INFLUX_TOKEN": access.token,
-        "TXWATCH_HOME": str(home / command[0]),
-        "PYTHONPATH": str(ingest.ROOT),
-        **settings,
-    }
+    """Start a command of txwatch in a home of its own, with the memory settings of the image."""
+    environment = (
+        os.environ
+        | ingest.memory_settings()
+        | {
+            "TXWATCH_STORE": access.url.replace("http://", "influx://") + f"/{access.org}",
+            "TXWATCH_INFLUX_TOKEN": access.token,
+            "TXWATCH_HOME": str(home / command[0]),
+            "PYTHONPATH": str(ingest.ROOT),
+            **settings,
+        }
+    )
     with (home / f"{command[0]}.log").open("wb") as log:
         return subprocess.Popen([sys.executable, "-m", "txwatch", *command], env=environment, stderr=log)

@@ -33,6 +33,8 @@ ASSIGNED_WITHIN = 30.0
 CLOSED_WITHIN = 5.0
 GLANCE_SECONDS = 0.2
 
+_NO_ROWS = pl.DataFrame(schema=POSITION | TRANSACTION)
+
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What is read, and as whom: `consumer` and `client` are librdkafka's configurations."""
@@ -197,8 +199,7 @@ class KafkaSource:
 
     def _nothing(self) -> Collected:
         finished = self._until_end and self._is_at_end()
-        rows = pl.DataFrame(schema=POSITION | TRANSACTION)
-        return Collected(rows=rows, finished=finished, expecting=self._until_end and not finished)
+        return Collected(rows=_NO_ROWS, finished=finished, expecting=self._until_end and not finished)
 
     def _refuse_to_wait(self) -> None:
         """Raise where waiting does not help: refused before the first partition, or a run without an end."""
