@@ -19,6 +19,7 @@ from detectors.backtest.truth import read_truth
 from detectors.changes import note_changes
 from detectors.configuration import DetectorsSection, known_configuration, read_configuration
 from detectors.context import ContextService, TransactionsAndContext
+from detectors.coverage import commands as coverage_commands
 from detectors.detection import Configuration, Detection, rules_of
 from detectors.engine import Engine
 from detectors.labelling import LabelsService
@@ -36,12 +37,13 @@ from detectors.series.offline import score_series as score_series_file
 from detectors.service import CONSUMER, DetectorService
 from detectors.settings import Feedback
 from txwatch import __version__
+from txwatch.covered import CoverageService
 from txwatch.errors import SnapshotError, UsageError
 from txwatch.health import watched
 from txwatch.monitor import Address
-from txwatch.ports import ChangeStore, Service
+from txwatch.ports import ChangeStore, CoverageStore, Service
 from txwatch.settings import Settings, current_settings
-from txwatch.shipped import rules_path
+from txwatch.shipped import retention_policy, rules_path
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_workplace
 
@@ -57,6 +59,7 @@ def mount(app: typer.Typer, sections: Sections | None = None) -> None:
     group = rules_commands.mount(app, known)
     administer.mount(group, {**ROOM_SECTIONS, **known})
     models_commands.mount(app)
+    coverage_commands.mount(app)
 
 
 def detect(
@@ -76,6 +79,7 @@ def detect(
             *open_people(workplace, detector),
             detector,
             *open_context(workplace),
+            *open_coverage(workplace),
         ]
         if not once:
             warm_up()
@@ -161,6 +165,13 @@ def open_context(workplace: Workplace) -> list[Service]:
     own = workplace.open_store()
     aside = ThreadPoolExecutor(1, thread_name_prefix="context")
     return [ContextService(cast("TransactionsAndContext", own), workplace.ledger, aside)]
+
+
+def open_coverage(workplace: Workplace) -> list[Service]:
+    """Return the service that copies what was looked at to dashboards, after a detector."""
+    store, kept = workplace.store, retention_policy(workplace.settings).transactions
+    copies = store if isinstance(store, CoverageStore) else None
+    return [CoverageService(workplace.ledger, workplace.clock, kept, copies)]
 
 
 def _first(workplace: Workplace, window_seconds: int | None) -> Configuration:

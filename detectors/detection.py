@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from detectors.covering import AtWork, Covering, series_counted
 from detectors.drift import DriftWatch
 from detectors.engine import Engine
 from detectors.guard import NOTHING_PLANNED, Guard, GuardSettings, Memory
@@ -23,6 +24,7 @@ from detectors.settings import DetectionSettings
 from detectors.snapshot import PackedArray, encode, framed, opened, pack, unpack
 from detectors.state import Array
 from txwatch.canary import Canaries, anomalies_of, parted
+from txwatch.coverage import Counted, added
 from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly, RulesVersion
 from txwatch.ports import SeriesPoint
@@ -38,6 +40,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     points: Sequence[SeriesPoint]
     models: Sequence[ModelChange] = ()
     """What happened to fitted models."""
+    looked_at: Counted = {}
+    """What each detector looked at, by window."""
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +82,7 @@ class Detection:
         *,
         labels: int = 0,
         drift: Mapping[str, Array] | None = None,
+        covering: Covering | None = None,
     ) -> None:
         self.guard = Guard(configuration.guard) if guard is None else guard
         self._engine = engine
@@ -87,6 +92,7 @@ class Detection:
         self._labels = labels
         self._drift = DriftWatch(configuration.detection.drift, configuration.detection.severity)
         self._drift.recall(drift or {})
+        self._covering = covering or Covering()
 
     @property
     def configuration(self) -> Configuration:
@@ -109,8 +115,16 @@ class Detection:
         traffic = TrafficWatch(configuration.traffic)
         traffic.restore(unpack(kept.arrays) | kept.plain)
         guard = Guard(configuration.guard, kept.guard)
-        drift = unpack(kept.drift)
-        return cls(engine, traffic, rulebook, configuration, guard, labels=kept.labels, drift=drift)
+        return cls(
+            engine,
+            traffic,
+            rulebook,
+            configuration,
+            guard,
+            labels=kept.labels,
+            drift=unpack(kept.drift),
+            covering=Covering(kept.asked),
+        )
 
     def changed(
         self,
@@ -135,9 +149,17 @@ class Detection:
             anew.append("traffic series")
         before = None if trusted else self._configuration.version
         guard = self.guard.begin(configuration.guard, configuration.version, before, planned)
-        labels = self._labels if self._configuration.detection.feedback else 0
-        drift = self._drift.state.dump()
-        return Detection(engine, traffic, rulebook, configuration, guard, labels=labels, drift=drift), anew
+        following = Detection(
+            engine,
+            traffic,
+            rulebook,
+            configuration,
+            guard,
+            labels=self._labels if self._configuration.detection.feedback else 0,
+            drift=self._drift.state.dump(),
+            covering=self._covering.without(anew),
+        )
+        return following, anew
 
     def step(self, rows: pl.DataFrame, now: Callable[[], datetime]) -> Findings:
         """Score feed rows (columns FEED) and return what was found; `now` stamps the anomalies."""
@@ -149,12 +171,26 @@ class Detection:
         points, series_anomalies = self._traffic.step(rows[scored.fresh], at)
         anomalies = self._engine.anomalies(rows, scored, at)
         self.guard.step(rows, [*anomalies, *series_anomalies])
-        drift_points, drifts = self._drift.step(
-            milliseconds(rows["timestamp"])[scored.fresh], scored, at, self._engine.versions
+        times = milliseconds(rows["timestamp"])
+        drift_points, drifts = self._drift.step(times[scored.fresh], scored, at, self._engine.versions)
+        return Findings(
+            anomalies=[*anomalies, *series_anomalies, *drifts, *anomalies_of(canaries, at)],
+            points=[*points, *drift_points],
+            models=self._engine.model_changes(),
+            looked_at=added(
+                [
+                    self._covering.step(times, scored, self._at_work()),
+                    series_counted(points, self._traffic.late_times()),
+                ]
+            ),
         )
-        found = [*anomalies, *series_anomalies, *drifts, *anomalies_of(canaries, at)]
-        points = [*points, *drift_points]
-        return Findings(anomalies=found, points=points, models=self._engine.model_changes())
+
+    def _at_work(self) -> AtWork:
+        return AtWork(
+            warm_ups=self._engine.warm_ups(),
+            rules=bool(self._rulebook.rules),
+            failed=self._rulebook.set_aside(),
+        )
 
     @property
     def labels(self) -> int:
@@ -193,6 +229,7 @@ class Detection:
             guard=self.guard.kept(),
             labels=self._labels,
             drift=pack(self._drift.state.dump()),
+            asked=self._covering.dump(),
         )
         return lambda: [*framed(kept), *encode(engine)]
 
@@ -233,3 +270,4 @@ class _Kept(_Labelled, frozen=True, kw_only=True):
     guard: Memory | None = None
     drift: dict[str, PackedArray] = {}
     labels: int = 0
+    asked: dict[str, int] = {}

@@ -71,6 +71,15 @@ class Engine:
         """The detectors at work, in the order of the evidence."""
         return tuple(method.name for method in self._methods)
 
+    def warm_ups(self) -> dict[str, int | None]:
+        """Return how many rows each detector needs before it speaks, None where it needs a fitted model."""
+        return {
+            method.name: None
+            if isinstance(method, FittedMethod)
+            else getattr(getattr(self._settings, method.name, None), "warm_up", 0)
+            for method in self._methods
+        }
+
     def step(self, batch: pl.DataFrame) -> Scored:
         """Score a batch (columns TRANSACTION, POSITION and ARRIVAL optional) in its row order."""
         rows = self._builder.build(batch)

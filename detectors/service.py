@@ -10,6 +10,7 @@ import polars as pl
 from detectors.detection import Configuration, Detection, Findings
 from detectors.guard import Guard
 from detectors.keeping import Keeping, Kept
+from txwatch.coverage import Counted
 from txwatch.errors import StoreBusyError
 from txwatch.ledger.snapshots import Written
 from txwatch.model import Anomaly, Cursor, Mode, Partition
@@ -33,9 +34,13 @@ class DetectionLedger(Protocol):
         """Return how far the consumer's results are committed."""
 
     def commit_step(
-        self, consumer: str, cursors: Mapping[Partition, Cursor], anomalies: Sequence[Anomaly]
+        self,
+        consumer: str,
+        cursors: Mapping[Partition, Cursor],
+        anomalies: Sequence[Anomaly],
+        looked_at: Counted = ...,
     ) -> None:
-        """In one transaction: move the cursors and queue the new anomalies."""
+        """In one transaction: move the cursors, queue the new anomalies, add what was looked at."""
 
     def write_snapshot(self, consumer: str, payload: Iterable[bytes]) -> Written:
         """Write a state to a file; may be called in any thread."""
@@ -61,7 +66,8 @@ class DetectorService:
 
     1. Read the feed beyond the cursors; score it; the state moves on in memory.
     2. Write anomalies and series windows to the store (idempotent: ids depend on the message alone).
-    3. In one ledger transaction: move the committed cursors, queue the new anomalies.
+    3. In one ledger transaction: move the committed cursors, queue the new anomalies, and add for each
+       detector what it looked at (`covering`), which so is counted once.
     4. Every `snapshot_seconds`, after a quiet second, and on closing, keep the state together with its
        cursors: a copy is taken between two batches and written aside (`keeping`).
 
@@ -237,7 +243,7 @@ class DetectorService:
             self._store.put_anomalies(findings.anomalies)
         if findings.points:
             self._store.put_series(findings.points)
-        self._ledger.commit_step(CONSUMER, self._cursors, findings.anomalies)
+        self._ledger.commit_step(CONSUMER, self._cursors, findings.anomalies, findings.looked_at)
         self._models.changed(findings.models)
         self._committed, self._unwritten = dict(self._cursors), None
         self._counts["anomalies_total"] += sum(each.mode is not Mode.CANARY for each in findings.anomalies)

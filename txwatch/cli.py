@@ -149,6 +149,7 @@ def run(
             *detectors.cli.open_people(workplace, detector),
             detector,
             *detectors.cli.open_context(workplace),
+            *detectors.cli.open_coverage(workplace),
             *alerts.cli.open_telling(workplace, file=alerts_file, console=True),
             *open_audit(workplace),
             *([] if once else [*collector.cli.open_housekeeping(workplace), *open_size(workplace)]),

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 import polars as pl
 
+from txwatch.coverage import Counted
 from txwatch.model import Anomaly, Cursor, Mode, Partition, Quarantined, Severity
 
 
@@ -272,6 +273,14 @@ class AuditStore(Protocol):
 
     def put_audit(self, records: Sequence[AuditRecord]) -> None:
         """Write durably; repeating it changes nothing."""
+
+
+@runtime_checkable
+class CoverageStore(Protocol):
+    """Copies of what was looked at, for dashboards; the ledger's own is the one that counts."""
+
+    def put_coverage(self, windows: Counted) -> None:
+        """Write windows durably; one replaces its earlier writing."""
 
 
 class QuarantineStore(Protocol):

@@ -6,11 +6,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from detectors.administer.inforce import refuse_faults
 from detectors.administer.rulesfile import write_as
 from detectors.administer.showing import counted, difference, facts, line
 from detectors.administer.trying import plan, stats
 from detectors.configuration import read_configuration
+from detectors.inforce import refuse_faults
 from detectors.rules.check import Sections
 from txwatch.administering import Administration, administration
 from txwatch.errors import ConfigurationError, TxwatchError, UsageError

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from detectors.administer.inforce import in_force, refuse_faults
 from detectors.administer.statistics import statistics, told
 from detectors.configuration import drafted
+from detectors.inforce import in_force, refuse_faults
 from detectors.planning.command import planned
 from detectors.planning.told import told_differences, told_figures
 from detectors.rules.check import Sections

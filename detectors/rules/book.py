@@ -96,6 +96,10 @@ class RuleBook:
             for place, why in sorted(self._set_aside.items())
         ]
 
+    def set_aside(self) -> list[str]:
+        """Return the ids of the rules that were set aside."""
+        return [self._rules[place].spec.id for place in sorted(self._set_aside)]
+
     def dump(self) -> bytes:
         """Return the state of the windows."""
         return msgspec.msgpack.encode({"format": FORMAT, "windows": self._windows.dump()})

@@ -107,6 +107,10 @@ class TrafficWatch:
         """How many rows came after their window had closed, and were ignored."""
         return self._windows.late
 
+    def late_times(self) -> list[int]:
+        """Return the event times, in milliseconds, of the rows that were late since this was asked last."""
+        return self._windows.late_times()
+
     @property
     def series(self) -> list[str]:
         """The names of the watched series; a series' registered number is its place."""

@@ -45,6 +45,12 @@ class OpenWindows:
         self._next: int | None = None
         self._longest_gap = LONGEST_GAP_SECONDS // seconds
         self.late = 0
+        self._late_times: list[int] = []
+
+    def late_times(self) -> list[int]:
+        """Return the event times, in milliseconds, of the rows that were late since this was asked last."""
+        told, self._late_times = self._late_times, []
+        return told
 
     def add(self, rows: pl.DataFrame) -> None:
         """Count feed rows, in the order of the feed."""
@@ -53,6 +59,7 @@ class OpenWindows:
         times = np.asarray(rows["timestamp"].dt.epoch("ms").to_numpy())
         windows, late = self._place(times)
         self.late += int(late.sum())
+        self._late_times += times[late].tolist()
         counted = np.flatnonzero(~late)
         amounts, declined = self._measured(rows)
         for kind in KINDS:

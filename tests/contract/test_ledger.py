@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from txwatch.coverage import WINDOW, Tally
 from txwatch.errors import ConfigurationError, SnapshotError, StoreBusyError, StoreError
 from txwatch.ledger import Ledger, database
 from txwatch.model import Anomaly, AnomalyType, Cursor, Partition, Severity
@@ -283,6 +284,36 @@ def test_reading_waits_for_nobody(tmp_path, monkeypatch):
     writer.close()
     other.close()
     ledger.close()
+
+
+def test_what_was_looked_at_adds_up_with_the_step_that_commits_it(ledger, again):
+    """Windows keep growing over processes; a step that is refused adds nothing."""
+    ledger.commit_step("detectors", {A: Cursor(1, 1)}, [], {NOON: {"hours": Tally(evaluated=3)}})
+    ledger.commit_step("detectors", {A: Cursor(2, 2)}, [], {NOON: {"hours": Tally(late=1), "feed": Tally()}})
+    with pytest.raises(AttributeError):
+        ledger.commit_step("detectors", {A: Cursor(3, 3)}, ["no anomaly"], {NOON: {"hours": Tally(late=9)}})
+    ledger.commit_step("detectors", {A: Cursor(3, 3)}, [], {NOON + WINDOW: {"hours": Tally(failed=2)}})
+
+    shelf = again().coverage()
+    assert shelf.between(NOON, NOON + WINDOW) == {
+        NOON: {"hours": Tally(evaluated=3, late=1), "feed": Tally()}
+    }
+    assert shelf.newest() == NOON + WINDOW
+
+
+def test_changed_windows_are_read_once_and_old_ones_are_forgotten(ledger):
+    """A copier asks for what changed after the revision that it has."""
+    shelf = ledger.coverage()
+    for number in range(3):
+        ledger.commit_step("detectors", {}, [], {NOON + number * WINDOW: {"hours": Tally(evaluated=1)}})
+
+    first, windows = shelf.changed(0, 2)
+    second, others = shelf.changed(first, 2)
+    ledger.commit_step("detectors", {}, [], {NOON: {"hours": Tally(evaluated=1)}})
+
+    assert (list(windows), list(others)) == ([NOON, NOON + WINDOW], [NOON + 2 * WINDOW])
+    assert shelf.changed(second, 2)[1] == {NOON: {"hours": Tally(evaluated=2)}}
+    assert (shelf.forget(NOON + WINDOW), shelf.forget(NOON + WINDOW)) == (1, 0)
 
 
 def test_a_full_disk_records_nothing_of_a_step(tmp_path):

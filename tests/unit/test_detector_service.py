@@ -1,5 +1,7 @@
 """The detector scores every row of the feed once, writes before it commits, and replays after a crash."""
 
+from datetime import UTC, datetime, timedelta
+
 import msgspec
 import polars as pl
 import pytest
@@ -10,6 +12,7 @@ from detectors.configuration import read_configuration
 from detectors.detection import Detection
 from detectors.service import CONSUMER, DetectorService, split_at
 from txwatch.columns import TRANSACTION
+from txwatch.coverage import FEED, RULES, SERIES, Tally, added
 from txwatch.errors import SnapshotError, StoreBusyError
 from txwatch.ledger import Ledger
 from txwatch.model import Cursor, Partition
@@ -19,6 +22,7 @@ from txwatch.shipped import rules_path
 from txwatch.testing import AtOnce, ManualClock, MemoryStore
 
 HERE = Partition("simulator", 0)
+START = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,9 @@ class Bench:
             for a in self.store.anomalies(AnomalyQuery(limit=None))
         }
 
+    def looked_at(self):
+        return self.ledger.coverage().between(START, START + timedelta(days=3650))
+
     def queued(self):
         return [entry.anomaly_id for entry in self.ledger.discovered(0, 100_000)]
 
@@ -106,6 +113,22 @@ def test_a_detector_that_vanishes_is_replayed_to_the_same_anomalies(
     assert second.health().figures["replayed_total"] == steps * 400
     assert bench.found() == undisturbed.found()
     assert sorted(bench.queued()) == sorted(undisturbed.queued())
+    assert bench.looked_at() == undisturbed.looked_at()
+
+
+def test_each_detector_meets_each_transaction_once(undisturbed, rows):
+    """What it could evaluate, could not yet, and has nothing to look at in, are all of them."""
+    counted = added({start: window} for start, window in undisturbed.looked_at().items())
+    total = {
+        name: sum((window.get(name, Tally()) for window in counted.values()), Tally())
+        for name in {name for window in counted.values() for name in window} - {SERIES}
+    }
+
+    assert total.pop(FEED) == Tally(evaluated=rows.height)
+    assert total.pop(RULES).evaluated == rows.height
+    assert {t.evaluated + t.warming_up + t.without for t in total.values()} == {rows.height}
+    assert total["forest"].warming_up >= 2000
+    assert total["user_amount"].warming_up == 500
 
 
 def test_a_detector_that_was_closed_replays_nothing(tmp_path, rows, configuration, undisturbed):

@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 
-from txwatch.ledger import audit, labels, layout, notes, progress, queue, snapshots
+from txwatch.coverage import Counted
+from txwatch.ledger import audit, coverage, labels, layout, notes, progress, queue, snapshots
 from txwatch.ledger.alertbook import AlertBook
+from txwatch.ledger.coverage import CoverageShelf
 from txwatch.ledger.database import folder_beside, open_database, sentences
 from txwatch.ledger.modelshelf import ModelShelf
 from txwatch.ledger.postgres import READING
@@ -18,6 +20,8 @@ from txwatch.ledger.rulesshelf import RulesShelf
 from txwatch.ledger.snapshots import Snapshot, Written
 from txwatch.model import Anomaly, AnomalyLabel, AnomalyNote, Cursor, LabelChange, Partition
 from txwatch.ports import AuditRecord, Clock
+
+NOTHING: Counted = {}
 
 
 class Ledger:
@@ -59,12 +63,17 @@ class Ledger:
             return progress.read_cursors(connection, consumer)
 
     def commit_step(
-        self, consumer: str, cursors: Mapping[Partition, Cursor], anomalies: Sequence[Anomaly]
+        self,
+        consumer: str,
+        cursors: Mapping[Partition, Cursor],
+        anomalies: Sequence[Anomaly],
+        looked_at: Counted = NOTHING,
     ) -> None:
-        """Move the cursors and queue the new anomalies, together."""
+        """Move the cursors, queue the new anomalies, and add what was looked at, together."""
         with self._writing() as connection:
             progress.write_cursors(connection, consumer, cursors)
             queue.enqueue(connection, anomalies, self._now())
+            coverage.add(connection, looked_at)
 
     def save_snapshot(
         self, consumer: str, cursors: Mapping[Partition, Cursor], payload: bytes, version: str
@@ -120,6 +129,10 @@ class Ledger:
         """Delete entries of the queue from before then; returns how many."""
         with self._writing() as connection:
             return queue.forget(connection, before.timestamp())
+
+    def coverage(self) -> CoverageShelf:
+        """Return the part that keeps what was looked at."""
+        return CoverageShelf(self._reading, self._writing)
 
     def alerts(self) -> AlertBook:
         """Return the part in which the notifier keeps its groups and its outbox."""

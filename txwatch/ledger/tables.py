@@ -38,6 +38,15 @@ cursors = Table(
 )
 """How far each consumer of the feed has committed its results."""
 
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False, index=True),
+    Column("document", LargeBinary, nullable=False),
+)
+"""What became of each window of event time, by detector; the revision grows with each change."""
+
 discoveries = Table(
     "discoveries",
     metadata,

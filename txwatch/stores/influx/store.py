@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from txwatch.coverage import Counted
 from txwatch.errors import StoreError
 from txwatch.masking import Pseudonym
 from txwatch.model import Anomaly, Cursor, Partition, Quarantined
@@ -26,6 +27,7 @@ from txwatch.stores.influx.audit import put_audit
 from txwatch.stores.influx.changes import put_change, versions_in_use
 from txwatch.stores.influx.conditions import between, where
 from txwatch.stores.influx.connection import Access, Connection
+from txwatch.stores.influx.coverage import put_coverage
 from txwatch.stores.influx.entities import BY_USER, put_by_user
 from txwatch.stores.influx.feed import read_feed
 from txwatch.stores.influx.health import put_health
@@ -142,6 +144,10 @@ class InfluxStore:
     def put_health(self, points: Sequence[HealthPoint]) -> None:
         """Write what services say of themselves."""
         put_health(self._connection, points)
+
+    def put_coverage(self, windows: Counted) -> None:
+        """See `ports.CoverageStore`."""
+        put_coverage(self._connection, windows)
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes on disk of each bucket."""
