@@ -60,6 +60,11 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     canaries: Canaries | None = None
     guard: GuardSettings = GuardSettings()
 
+    @property
+    def needs_apply(self) -> bool:
+        """Whether an edited file waits for `apply`, since a second person may have to approve it."""
+        return self.guard.second_person != "none"
+
     def as_version(self, actor: str, reason: str) -> RulesVersion:
         """Return it as a version that comes into force, by somebody and for a reason."""
         return RulesVersion(

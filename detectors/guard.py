@@ -6,7 +6,7 @@ and a replay lead to the same verdict.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -44,6 +44,9 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     transactions: Count = 1000
     """A change is watched for so many at least."""
     least: Count = 20
+    second_person: Literal["none", "high", "all"] = "none"
+    """Which changes somebody else than their author has to approve: none; all; or those that concern rules
+    of high severity or more, detectors, or how severity is graded."""
 
 
 class Watch(msgspec.Struct, kw_only=True):

@@ -25,16 +25,17 @@ def first_rules(
     wanted = read_configuration(path, window_seconds=window_seconds)
     number, version = shelf.head()
     newest = shelf.numbered(number)
+    if newest is None:
+        return wanted
+    used = known_configuration(path, newest.content, newest.beside, window_seconds=window_seconds)
     known = Known(
         version=version,
         number=number,
         considered=shelf.considered(str(path)),
         blocked=shelf.blocked(),
-        require_apply=require_apply,
+        require_apply=require_apply or used.needs_apply,
     )
-    if newest is None or fate_of(wanted, known)[0] in {Fate.SAME, Fate.TAKEN}:
-        return wanted
-    return known_configuration(path, newest.content, newest.beside, window_seconds=window_seconds)
+    return wanted if fate_of(wanted, known)[0] in {Fate.SAME, Fate.TAKEN} else used
 
 
 def file_reader(path: Path, content: Content) -> Reader:

@@ -188,7 +188,7 @@ class RulesService:
             number=self._number,
             considered=self._shelf.considered(str(self._file.path)),
             blocked=self._shelf.blocked(),
-            require_apply=self._require_apply,
+            require_apply=self._require_apply or self._detector.configuration.needs_apply,
         )
 
     def _version_to_be(self) -> str:

@@ -11,17 +11,13 @@ from contextlib import contextmanager
 import msgspec
 
 from txwatch.clock import SystemClock
-from txwatch.errors import StoreError, TxwatchError
+from txwatch.errors import DeniedError, StoreError, TxwatchError
 from txwatch.identity import account
 from txwatch.ledger import Ledger
 from txwatch.settings import Settings, current_environment
 from txwatch.shipped import rules_path
 from txwatch.stores import SQLITE, open_store
 from txwatch.workplace import opened_ledger
-
-
-class DeniedError(StoreError):
-    """Only administrators may do this."""
 
 
 class Administration(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +37,10 @@ def administration(settings: Settings, attempt: str, facts: Mapping[str, object]
         actor = account()
         try:
             _require_role(settings)
+            yield Administration(ledger=ledger, actor=actor)
         except DeniedError as error:
             ledger.record(actor, f"{attempt} denied", {**facts, "why": str(error)})
             raise
-        yield Administration(ledger=ledger, actor=actor)
 
 
 def _require_role(settings: Settings) -> None:

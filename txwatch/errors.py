@@ -7,6 +7,7 @@
     |- StoreError             the store or the ledger refuses (exit 5)
     |  |- StoreBusyError      somebody else holds it; the same call may pass later (retryable)
     |  |- StoreLockedError    another ingester owns the file
+    |  |- DeniedError         only somebody else may do this
     |  |- RowsRefusedError     it will never take some rows; the others are stored
     |- SnapshotError          a snapshot cannot be used (exit 6)
     |- PeerError              a server beside txwatch, such as Grafana, refuses or is silent (exit 7)
@@ -62,6 +63,10 @@ class StoreBusyError(StoreError):
 
 class StoreLockedError(StoreError):
     """Another process already ingests into this store."""
+
+
+class DeniedError(StoreError):
+    """Only somebody else may do this: an administrator, or another one."""
 
 
 class RefusedRow(NamedTuple):

@@ -272,6 +272,19 @@ class RulesVersion(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since 1970 UTC; the ledger's clock says when."""
 
 
+class RulesProposal(msgspec.Struct, frozen=True, kw_only=True):
+    """A content of `rules.yaml` that comes into force if somebody else than its author approves it."""
+
+    number: int
+    at: float
+    """Seconds since 1970 UTC."""
+    wanted: RulesVersion
+    base: int
+    """The number in force that it changes."""
+    decision: Literal["", "approved", "rejected"] = ""
+    decided_by: str = ""
+
+
 def transaction_anomaly_id(source: str, partition: int, sequence: int) -> str:
     """Return the id of the one anomaly that this message can have."""
     return _short_id(f"t\0{source}\0{partition}\0{sequence}")

@@ -6,8 +6,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from detectors.administer.rulesfile import write_as
-from detectors.administer.showing import counted, difference, facts, line
+from detectors.administer import seconding
+from detectors.administer.putting import tell_in_force
+from detectors.administer.showing import difference, facts, line
 from detectors.administer.trying import plan, stats
 from detectors.configuration import read_configuration
 from detectors.inforce import refuse_faults
@@ -22,7 +23,6 @@ from txwatch.workplace import opened_ledger
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 Number = Annotated[int, typer.Argument(metavar="N", help="As `txwatch rules history` shows it.")]
 Reason = Annotated[str, typer.Option(help="Why; whoever asks later reads it.")]
-ALL = 1_000_000
 
 
 def mount(group: typer.Typer, sections: Sections) -> None:
@@ -32,6 +32,7 @@ def mount(group: typer.Typer, sections: Sections) -> None:
     group.command()(diff)
     group.command()(rollback)
     group.command()(stats)
+    seconding.mount(group)
 
     @group.command("apply")
     def _apply(
@@ -135,19 +136,28 @@ def rollback(number: Number, reason: Reason) -> None:
 
 
 def apply(file: Path, reason: str, sections: Sections, *, unblock: bool) -> None:
-    """Put a file into force; raises ConfigurationError for one with faults, or that is blocked."""
+    """Put a file into force, or propose it where a second person is needed.
+
+    Raises ConfigurationError for one with faults, or that is blocked.
+    """
     settings = current_settings()
     wanted = {"file": str(file), "reason": _needed(reason)}
     with administration(settings, "rules apply", wanted) as admin:
         refuse_faults(file, sections)
         given = read_configuration(file).as_version(admin.actor, reason.strip())
-        blocked = admin.ledger.rules().blocked()
+        shelf = admin.ledger.rules()
+        blocked = shelf.blocked()
         if given.version in blocked and not unblock:
             raise ConfigurationError(
                 f"these rules ({given.version}) were rolled back and stay out: {blocked[given.version]}; "
                 "--unblock lets them in again"
             )
-        _put(settings, admin, given, "rules applied")
+        before = next(iter(shelf.newest(1)), None)
+        why = "" if before is None else seconding.why_second(file, before, given)
+        if why:
+            typer.echo(seconding.proposed(shelf, given, why))
+        else:
+            _put(settings, admin, given, "rules applied")
 
 
 def _put(settings: Settings, admin: Administration, given: RulesVersion, action: str) -> None:
@@ -156,13 +166,7 @@ def _put(settings: Settings, admin: Administration, given: RulesVersion, action:
     kept = shelf.applied(given, action)
     if before is not None and kept.number == before.number:
         raise TxwatchError(f"this is what is in force already (number {kept.number}, {kept.version})")
-    typer.echo(
-        f"number {kept.number} ({kept.version}) is in force: {counted(difference(before, kept))}; running "
-        "detectors take it within seconds"
-    )
-    left = write_as(Path(settings.rules), kept.content, shelf.newest(ALL))
-    if left:
-        typer.echo(f"note: {left}", err=True)
+    tell_in_force(settings, shelf, before, kept)
 
 
 def _numbered(shelf: RulesShelf, number: int) -> RulesVersion:

@@ -9,6 +9,7 @@ from detectors.rules.book import definitions
 from detectors.rules.draft import Draft
 from detectors.rules.features import Feature
 from detectors.rules.spec import RuleSpec
+from txwatch.model import Severity
 
 Sign = Literal["+", "-", "~"]
 UNSEEN = ("hits", "misses", "description")
@@ -46,6 +47,32 @@ def changed_rules(before: Draft, after: Draft) -> list[str]:
         if rule.spec.mode == "live"
         and (old.get(rule.spec.id) != _seen(rule.spec) or _reads(rule.when, touched))
     ]
+
+
+def severe_changes(before: Draft, after: Draft) -> list[str]:
+    """Return what differs that is severe: rules that are or were high or more, and settings of detection."""
+    old = {rule.spec.id: rule for rule in before.rules}
+    new = {rule.spec.id: rule for rule in after.rules}
+    touched = {each.what.partition(" ")[2] for each in (*_features(before, after), *_lists(before, after))}
+    changed = [
+        name
+        for name in {**old, **new}
+        if name not in old
+        or name not in new
+        or _seen(old[name].spec) != _seen(new[name].spec)
+        or _reads(new[name].when, touched)
+    ]
+    severe = [
+        f"rule {name}"
+        for name in changed
+        if any(
+            rules[name].severity >= Severity.HIGH and rules[name].spec.mode == "live"
+            for rules in (old, new)
+            if name in rules
+        )
+    ]
+    settings = (each.what for name in ("detectors", "severity") for each in _settings(name, before, after))
+    return [*severe, *settings]
 
 
 def length(milliseconds: int) -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
+import msgspec
 from sqlalchemy.engine import Connection
 
-from txwatch.ledger import audit, rulesversions
-from txwatch.model import RulesVersion
+from txwatch.ledger import audit, rulesproposals, rulesversions
+from txwatch.ledger.rulesproposals import Decision
+from txwatch.model import RulesProposal, RulesVersion
 
 Opened = Callable[[], AbstractContextManager[Connection]]
 
@@ -61,6 +63,39 @@ class RulesShelf:
             let_in = {"unblocked": True} if rulesversions.unblock(connection, given.version) else {}
             return self._appended(connection, given, action, **let_in)
 
+    def propose(self, given: RulesVersion) -> RulesProposal:
+        """Keep what somebody else has to approve."""
+        with self._writing() as connection:
+            base, _ = rulesversions.newest_number(connection)
+            kept = rulesproposals.append(connection, self._now(), given, base)
+            facts = {"proposal": kept.number, "version": given.version, "reason": given.reason}
+            audit.append(connection, self._now(), given.actor, "rules proposed", facts)
+            return kept
+
+    def proposals(self) -> list[RulesProposal]:
+        """Return what was proposed, the newest first."""
+        with self._reading() as connection:
+            return rulesproposals.newest(connection)
+
+    def decided(self, number: int, actor: str, reason: str, *, approved: bool) -> RulesVersion | None:
+        """Approve or reject a proposal as somebody else; return the version that comes into force by that.
+
+        Raises UsageError where there is nothing to decide, DeniedError where this one may not.
+        """
+        with self._writing() as connection:
+            head, _ = rulesversions.newest_number(connection)
+            found = rulesproposals.decidable(connection, number, actor, head, approved=approved)
+            decision: Decision = "approved" if approved else "rejected"
+            rulesproposals.decide(connection, number, decision, actor)
+            facts = {"proposal": number, "version": found.wanted.version, "reason": reason}
+            audit.append(connection, self._now(), actor, f"rules {decision}", facts)
+            if not approved:
+                return None
+            rulesversions.unblock(connection, found.wanted.version)
+            told = f"{found.wanted.reason} (approved by {actor}: {reason})"
+            given = msgspec.structs.replace(found.wanted, reason=told)
+            return self._appended(connection, given, "rules applied", proposal=number)
+
     def rolled_back(self, bad: str, given: RulesVersion) -> RulesVersion:
         """Keep the version `bad` out, and go back to a given one; its reason says why."""
         with self._writing() as connection:
@@ -93,7 +128,7 @@ class RulesShelf:
             return rulesversions.considered(connection, path)
 
     def _appended(
-        self, connection: Connection, given: RulesVersion, action: str, **facts: str | bool
+        self, connection: Connection, given: RulesVersion, action: str, **facts: str | bool | int
     ) -> RulesVersion:
         before, _ = rulesversions.newest_number(connection)
         kept = rulesversions.append(connection, self._now(), given)

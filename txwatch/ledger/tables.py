@@ -128,6 +128,22 @@ rules_versions = Table(
 )
 """What rules.yaml said, and the lists beside it, each time when other rules came into force."""
 
+rules_proposals = Table(
+    "rules_proposals",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("version", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("beside", LargeBinary, nullable=False),
+    Column("base", BigInteger, nullable=False),
+    Column("decision", String, nullable=False),
+    Column("decided_by", String, nullable=False),
+)
+"""Versions that wait for a second person, or did; `base` is the number in force that they change."""
+
 rules_blocked = Table(
     "rules_blocked",
     metadata,
