@@ -22,10 +22,11 @@ from alerts.linkserver import LedgerActs, LinkService
 from alerts.matching import Duration, seconds
 from alerts.notifier import RoutedNotifier
 from alerts.outbox import Outbox
-from alerts.policy import AlertSettings, AlertsSection, settings_of
+from alerts.policy import AlertSettings, AlertsSection
 from alerts.reloading import PolicyService
 from alerts.service import NotifierService
 from alerts.suppressions import Suppression
+from txwatch.applied import Applied
 from txwatch.canary import KEY as CANARY_KEY
 from txwatch.canary import canaries_of
 from txwatch.errors import ConfigurationError, UsageError
@@ -47,8 +48,7 @@ def open_notifier(workplace: Workplace, *, file: Path | None, console: bool) -> 
     channels: list[Channel] = [ConsoleChannel(sys.stdout)] if console else []
     if file is not None:
         channels.append(FileChannel(file))
-    policy = settings_of(rules_document(rules_path(workplace.settings)))
-    return NotifierService(workplace.ledger, channels, policy)
+    return NotifierService(workplace.ledger, channels, alert_settings(workplace.ledger))
 
 
 def open_telling(workplace: Workplace, *, file: Path | None = None, console: bool = False) -> list[Service]:
@@ -57,7 +57,7 @@ def open_telling(workplace: Workplace, *, file: Path | None = None, console: boo
     routed, *tidying = open_routes(workplace)
     environment = current_environment()
 
-    followed = [alert_settings()]
+    followed = [alert_settings(workplace.ledger)]
 
     def follow(settings: AlertSettings) -> None:
         needed_pseudonyms(settings, environment)
@@ -67,14 +67,15 @@ def open_telling(workplace: Workplace, *, file: Path | None = None, console: boo
         followed[0] = settings
 
     path = rules_path(workplace.settings)
-    policy = PolicyService(path, followed[0], follow, workplace.ledger, workplace.clock)
+    applied = Applied(workplace.ledger.rules(), require_apply=workplace.settings.require_apply)
+    policy = PolicyService(path, followed[0], follow, workplace.ledger, workplace.clock, applied)
     ending = EndingService(workplace.ledger, lambda: followed[0], workplace.clock)
     return [policy, ending, notifier, routed, *tidying]
 
 
 def open_routes(workplace: Workplace) -> tuple[RoutedNotifier, ExpiringService]:
     """Return the notifier of the rules file's routes, and what tidies up after it."""
-    settings = alert_settings()
+    settings = alert_settings(workplace.ledger)
     environment = current_environment()
     pseudonym = needed_pseudonyms(settings, environment)
     chance = random.Random()  # noqa: S311 - spreads retries over time, keeps nothing secret
@@ -91,7 +92,7 @@ def open_links(workplace: Workplace, at: str | None) -> list[Service]:
     """Return the endpoint behind the links in messages, where one is wanted (`HOST:PORT`)."""
     if at is None:
         return []
-    settings, environment = alert_settings(), current_environment()
+    settings, environment = alert_settings(workplace.ledger), current_environment()
     links = Links(environment.get(URL, ""), key_of(environment))
     host, port = host_and_port(at)
     ledger = Ledger.open(workplace.settings.ledger_url, workplace.clock)
@@ -105,7 +106,7 @@ def open_canary(workplace: Workplace, send: Send, every: str, patience: str) -> 
     canaries = canaries_of(environment)
     if canaries is None:
         raise ConfigurationError(f"{CANARY_KEY} is not set; `txwatch init` draws one for all processes")
-    if not alert_settings().canary:
+    if not alert_settings(workplace.ledger).canary:
         raise ConfigurationError("nobody is told of canaries: name their channels under `alerts.canary`")
     document = rules_document(rules_path(workplace.settings))
     settings = CanarySettings(

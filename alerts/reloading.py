@@ -18,12 +18,18 @@ class Audit(Protocol):
         """Append to the audit."""
 
 
+def nothing_applied() -> bytes | None:
+    """Say that the file counts."""
+    return None
+
+
 class PolicyService:
     """Follows the section `alerts` of `rules.yaml` while the notifier runs.
 
-    Every second it looks whether the content of the file is another and stays so.  A policy that is in
-    order is followed from the next step on; one with faults changes nothing, degrades the health and
-    leaves a record in the audit.  Faults in other sections are for the detectors to tell.
+    Every second it looks whether the content of the file is another and stays so; where an edited file
+    waits for `txwatch rules apply`, whether another was applied.  A policy that is in order is followed from
+    the next step on; one with faults changes nothing, degrades the health and leaves a record in the audit.
+    Faults in other sections are for the detectors to tell.
     """
 
     name = "policy"
@@ -35,34 +41,50 @@ class PolicyService:
         take: Callable[[AlertSettings], None],
         audit: Audit,
         clock: Clock,
+        applied: Callable[[], bytes | None] = nothing_applied,
     ) -> None:
-        """`used` is followed now; `take` follows another, or raises TxwatchError where it cannot."""
+        """`used` is followed now; `take` follows another, or raises TxwatchError where it cannot.
+
+        `applied` says what was applied last where only that counts (`txwatch.applied`).
+        """
         self._used, self._take, self._audit, self._clock = used, take, audit, clock
         self._file = WatchedFile(path, path.read_bytes() if path.is_file() else GONE)
         self._fault, self._changes = "", 0
+        self._applied, self._known = applied, applied()
 
     def step(self) -> Progress:
         """Look if it is time."""
-        if self._file.is_due(self._clock.now()) and (content := self._file.look()) is not None:
-            self._follow(content)
+        if self._file.is_due(self._clock.now()):
+            applied = self._applied()
+            if applied is None:
+                content = self._file.look()
+                if content is not None:
+                    self._file.know(content)
+                    self._follow(content, "the file was edited")
+            elif applied != self._known:
+                self._follow(Content(applied), "it was applied")
+            self._known = applied
         return Progress(handled=0, finished=True)
 
     def health(self) -> Health:
         """Return whether the policy on disk is followed."""
         figures = {"refused": float(bool(self._fault)), "changes_total": float(self._changes)}
-        refused = f"the alert policy of before stays; the one on disk is refused: {self._fault}"
+        refused = f"the alert policy of before stays; the one that was edited is refused: {self._fault}"
         return Health(
             name=self.name,
             state="degraded" if self._fault else "ok",
-            sentence=refused if self._fault else "the alert policy on disk is followed",
+            sentence=refused
+            if self._fault
+            else "the alert policy on disk is followed"
+            if self._known is None
+            else "the alert policy that was applied is followed",
             figures=figures,
         )
 
     def close(self) -> None:
         """Nothing to give back."""
 
-    def _follow(self, content: Content) -> None:
-        self._file.know(content)
+    def _follow(self, content: Content, why: str) -> None:
         path = self._file.path
         try:
             wanted = _policy(path, content)
@@ -74,7 +96,7 @@ class PolicyService:
             return
         self._fault = ""
         if wanted != self._used:
-            facts = {"reason": "the file was edited", **_suppressions(self._used, wanted)}
+            facts = {"reason": why, **_suppressions(self._used, wanted)}
             self._used = wanted
             self._changes += 1
             self._audit.record(path.name, "alert policy in use", facts)

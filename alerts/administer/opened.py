@@ -9,16 +9,25 @@ import msgspec
 from alerts.groups import Group
 from alerts.policy import AlertSettings, settings_of
 from txwatch import workplace
+from txwatch.applied import Applied
 from txwatch.clock import SystemClock
 from txwatch.errors import UsageError
 from txwatch.ledger import AlertBook, Ledger
 from txwatch.settings import current_settings
-from txwatch.shipped import rules_document, rules_path
+from txwatch.shipped import known_document, rules_document, rules_path
 
 
-def alert_settings() -> AlertSettings:
-    """Return the alert policy of the rules file in use."""
-    return settings_of(rules_document(rules_path(current_settings())))
+def alert_settings(ledger: Ledger | None = None) -> AlertSettings:
+    """Return the alert policy in use: the rules file's, or what was applied where an edited file waits."""
+    settings = current_settings()
+    if ledger is None and settings.ledger_url.startswith("sqlite") and not settings.home_path.is_dir():
+        return settings_of(rules_document(rules_path(settings)))
+    if ledger is None:
+        with workplace.opened_ledger(settings) as opened:
+            return alert_settings(opened)
+    content = Applied(ledger.rules(), require_apply=settings.require_apply)()
+    path = rules_path(settings)
+    return settings_of(rules_document(path) if content is None else known_document(path, content))
 
 
 @contextmanager
