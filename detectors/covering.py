@@ -4,7 +4,7 @@ A row is evaluated by a detector that has had rows enough to speak (its `warm_up
 same; it is without where the detector has nothing to look at in it.  Independent of batch cuts.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -15,7 +15,19 @@ from detectors.kernels.tail import SILENT
 from detectors.method import Evidence
 from detectors.scored import Scored
 from detectors.types import Flags, Times
-from txwatch.coverage import FEED, RULES, SERIES, WINDOW, WINDOW_SECONDS, Counted, Tally, added, start_of
+from txwatch.coverage import (
+    BROKEN,
+    FEED,
+    RULES,
+    SERIES,
+    SHADOW,
+    WINDOW,
+    WINDOW_SECONDS,
+    Counted,
+    Tally,
+    added,
+    start_of,
+)
 from txwatch.ports import SeriesPoint
 
 NOBODY: frozenset[str] = frozenset()
@@ -48,7 +60,8 @@ class Covering:
         everything = np.ones(len(late), bool)
         if work.rules:
             parts.append(fresh.counted(RULES, evaluated=everything, late=late))
-        parts += [fresh.counted(f"rule {name}", failed=everything) for name in sorted(work.failed)]
+        parts += [fresh.counted(f"{BROKEN}{name}", failed=everything) for name in sorted(work.failed)]
+        parts += _in_shadow(fresh, scored)
         return added(parts)
 
     def dump(self) -> dict[str, int]:
@@ -104,6 +117,16 @@ class _Rows:
 
     def _count(self, flags: Flags) -> npt.NDArray[np.int64]:
         return np.bincount(self._place[flags], minlength=len(self._starts))
+
+
+def _in_shadow(fresh: _Rows, scored: Scored) -> Iterator[Counted]:
+    """Yield what rules in shadow hit, of those that hit anything."""
+    hits, found = scored.judged.hits, scored.judged.severity > 0
+    if hits is not None and hits.shadow is not None:
+        for place, name in enumerate(hits.shadow.ids):
+            held = hits.shadow.matrix[:, place]
+            if held.any():
+                yield fresh.counted(f"{SHADOW}{name}", hits=held, known=held & found)
 
 
 def _with_model(name: str, scored: Scored) -> Flags:

@@ -36,6 +36,10 @@ class RuleHits(Protocol):
     def ids(self) -> Sequence[str]:
         """Shape (rules,): the rules' ids, in the order of the matrix."""
 
+    @property
+    def shadow(self) -> "RuleHits | None":
+        """The same of the rules that are only counted."""
+
     def followed_by(self, then: Any) -> "RuleHits":
         """Return these rows and those after them, of the same book, as one."""
 

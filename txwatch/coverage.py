@@ -18,7 +18,10 @@ FEED = "feed"
 """Not a detector: the transactions that were read, whatever became of them."""
 RULES = "rules"
 SERIES = "series"
-"""All rules that work, and all series of the traffic; a rule that fails has a name of its own."""
+"""All rules that work, and all series of the traffic."""
+BROKEN = "rule "
+SHADOW = "shadow "
+"""Begin the names under which a rule that fails, and one in shadow, are counted."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -34,6 +37,10 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Came late: what was said of the window before is revised, or for series goes without them."""
     filled: int = 0
     """Evaluated afterwards, by `txwatch coverage fill`."""
+    hits: int = 0
+    """Of a rule in shadow: how many rows it held for."""
+    known: int = 0
+    """Of these, how many were anomalies without it."""
 
     def __add__(self, other: "Tally") -> "Tally":
         """Return both together."""
@@ -81,6 +88,17 @@ def added(parts: Iterable[Counted]) -> dict[datetime, dict[str, Tally]]:
             for detector, tally in window.items():
                 known[detector] = known[detector] + tally if detector in known else tally
     return total
+
+
+def shadow_hits(windows: Counted) -> dict[str, Tally]:
+    """Return by id what rules in shadow hit."""
+    found: dict[str, Tally] = {}
+    for window in windows.values():
+        for name, tally in window.items():
+            if name.startswith(SHADOW):
+                rule = name.removeprefix(SHADOW)
+                found[rule] = found.get(rule, Tally()) + tally
+    return found
 
 
 def missed(window: Window, stored: int) -> int:

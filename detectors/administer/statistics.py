@@ -5,7 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from txwatch.coverage import Tally
 from txwatch.model import Anomaly, Mode, Verdict
+
+KINDS = ("rule", "detector", "shadow")
+NOTHING: Mapping[str, Tally] = {}
 
 
 class Statistic(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,11 +19,12 @@ class Statistic(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     kind: str
-    """rule | detector"""
+    """rule | detector | shadow: a rule that is only counted"""
     name: str
     anomalies: int
     alone: int
-    """Of them, those that no other rule hit; for a detector, those that no rule hit."""
+    """Of them, those that no other rule hit; for a detector, those that no rule hit; for a rule in shadow,
+    those that were no anomalies without it."""
     fraud: int
     false_positive: int
     unlabelled: int
@@ -27,9 +32,15 @@ class Statistic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def statistics(
-    anomalies: Sequence[Anomaly], rules: Sequence[str], labels: Mapping[str, Verdict]
+    anomalies: Sequence[Anomaly],
+    rules: Sequence[str],
+    labels: Mapping[str, Verdict],
+    shadow: Mapping[str, Tally] = NOTHING,
 ) -> list[Statistic]:
-    """Return how each rule does, those that hit nothing too, then each detector; the busiest first."""
+    """Return how each rule does, those that hit nothing too, then each detector; the busiest first.
+
+    Last come rules in `shadow`, of which only hits are counted: nobody was asked what these were.
+    """
     counted = [each for each in anomalies if each.mode is Mode.LIVE]
     found = [
         _of("rule", rule, [each for each in counted if rule in each.rules], labels)
@@ -38,7 +49,8 @@ def statistics(
     for detector in sorted({name for each in counted if (name := _largest(each))}):
         mine = [each for each in counted if _largest(each) == detector]
         found.append(_of("detector", detector, mine, labels))
-    return sorted(found, key=lambda each: (each.kind != "rule", -each.anomalies, each.name))
+    found += [_in_shadow(rule, tally) for rule, tally in shadow.items()]
+    return sorted(found, key=lambda each: (KINDS.index(each.kind), -each.anomalies, each.name))
 
 
 def told(found: Sequence[Statistic], days: float) -> Iterator[str]:
@@ -53,6 +65,19 @@ def told(found: Sequence[Statistic], days: float) -> Iterator[str]:
             f"{each.kind + ' ' + each.name:40}{each.anomalies:>10,}{each.alone:>8,}{each.fraud:>8,}"
             f"{each.false_positive:>6,}{precision:>11}{share:>12}"
         )
+
+
+def _in_shadow(rule: str, tally: Tally) -> Statistic:
+    return Statistic(
+        kind="shadow",
+        name=rule,
+        anomalies=tally.hits,
+        alone=tally.hits - tally.known,
+        fraud=0,
+        false_positive=0,
+        unlabelled=tally.hits,
+        precision=None,
+    )
 
 
 def _rules(anomalies: Sequence[Anomaly], known: Sequence[str]) -> list[str]:

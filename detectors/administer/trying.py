@@ -17,10 +17,11 @@ from detectors.inforce import in_force, refuse_faults
 from detectors.planning.command import planned
 from detectors.planning.told import told_differences, told_figures
 from detectors.rules.check import Sections
+from txwatch.coverage import WINDOW, Tally, shadow_hits
 from txwatch.ports import AnomalyQuery
 from txwatch.settings import current_settings
 from txwatch.shipped import rules_path
-from txwatch.workplace import open_workplace
+from txwatch.workplace import Workplace, open_workplace
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 TOLD_AFTER = 0.05
@@ -75,11 +76,22 @@ def stats(
         anomalies = workplace.store.anomalies(AnomalyQuery(since=since, limit=None))
         labels = {each.anomaly_id: each.verdict for each in workplace.ledger.labels()}
         used = in_force(workplace)
+        hits = _shadow_hits(workplace, days)
     known = drafted(rules_path(settings), used.content, used.beside).rules
     rules = [rule.spec.id for rule in known if rule.spec.mode == "live"]
-    found = statistics(anomalies, rules, labels)
+    in_shadow = {rule.spec.id: Tally() for rule in known if rule.spec.mode == "shadow"}
+    found = statistics(anomalies, rules, labels, in_shadow | hits)
     for each in found if as_json else told(found, days):
         typer.echo(msgspec.json.encode(each) if as_json else each)
+
+
+def _shadow_hits(workplace: Workplace, days: float) -> dict[str, Tally]:
+    """Return what rules in shadow hit, as it was counted when transactions came."""
+    shelf = workplace.ledger.coverage()
+    newest = shelf.newest()
+    if newest is None:
+        return {}
+    return shadow_hits(shelf.between(newest + WINDOW - timedelta(days=days), newest + WINDOW))
 
 
 def _looking(bar: Progress) -> Callable[[float, str], None]:

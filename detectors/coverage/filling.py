@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 
 from detectors.detection import Configuration, Detection
-from txwatch.coverage import FEED, SERIES, Counted, Tally, Window, added, missed, start_of
+from txwatch.coverage import BROKEN, FEED, SERIES, SHADOW, Counted, Tally, Window, added, missed, start_of
 from txwatch.model import Anomaly
 
 EMPTY: Window = {}
@@ -33,7 +33,7 @@ class Gaps(msgspec.Struct, frozen=True, kw_only=True):
         """Return the rules that failed in a window, and for how many transactions."""
         window = self.windows.get(start, EMPTY)
         return {
-            name.removeprefix("rule "): tally.failed - tally.filled
+            name.removeprefix(BROKEN): tally.failed - tally.filled
             for name, tally in window.items()
             if tally.failed > tally.filled
         }
@@ -102,12 +102,12 @@ def _evaluated(again: Counted, gaps: Gaps) -> dict[datetime, dict[str, Tally]]:
         fills = {
             name: min(lacking, _rows(tally) - _rows(before.get(name, Tally())))
             for name, tally in window.items()
-            if name != SERIES and not name.startswith("rule ")
+            if name != SERIES and not name.startswith((BROKEN, SHADOW))
         }
         fills |= {
-            f"rule {rule}": count
+            f"{BROKEN}{rule}": count
             for rule, count in gaps.failed(start).items()
-            if f"rule {rule}" not in window  # it fails again
+            if f"{BROKEN}{rule}" not in window  # it fails again
         }
         tallies = {name: Tally(filled=count) for name, count in fills.items() if count > 0}
         found |= {start: tallies} if tallies else {}

@@ -6,7 +6,20 @@ from typing import Any
 
 import msgspec
 
-from txwatch.coverage import FEED, GAPS, SERIES, WINDOW, Counted, State, Tally, Window, missed, state_of
+from txwatch.coverage import (
+    BROKEN,
+    FEED,
+    GAPS,
+    SERIES,
+    SHADOW,
+    WINDOW,
+    Counted,
+    State,
+    Tally,
+    Window,
+    missed,
+    state_of,
+)
 
 FINE = (State.EVALUATED, State.REVISED, State.FILLED)
 """States in which nothing is amiss."""
@@ -47,7 +60,7 @@ def seen(
     start = since
     while start < until:
         window = windows.get(start, EMPTY)
-        for name in [*always, *sorted(name for name in window if not _is_lasting(name))]:
+        for name in [*always, *sorted(name for name in window if name.startswith(BROKEN))]:
             reached = newest.get(SERIES if name == SERIES else FEED)
             count = stored.get(start, 0)
             state = state_of(name, window, count, reached=reached is not None and start <= reached)
@@ -140,5 +153,5 @@ def _newest(windows: Counted) -> dict[str, datetime]:
 
 
 def _is_lasting(name: str) -> bool:
-    """Tell whether it is at work in every window; a rule has a tally of its own only where it fails."""
-    return not name.startswith("rule ")
+    """Tell whether it is at work in every window: a rule has a tally only where it fails, or is in shadow."""
+    return not name.startswith((BROKEN, SHADOW))

@@ -53,7 +53,8 @@ def planned(
         alerts = after.document.section("alerts") or {}
         labels = {each.anomaly_id: each.verdict for each in workplace.ledger.labels()}
         told_from = Severity.parse(alerts.get("min_severity", "high"))
-        figures = figures_of(trial, changed_rules(before, after), told_from, labels)
+        shadows = [rule.spec.id for rule in after.rules if rule.spec.mode == "shadow"]
+        figures = figures_of(trial, changed_rules(before, after), told_from, labels, shadows)
     return Plan(version=wanted.version, differences=tuple(differences(before, after)), figures=figures)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from detectors.planning.trial import Found, Trial
+from txwatch.coverage import Tally
 from txwatch.model import Severity, Verdict
 
 SAMPLES = 5
@@ -44,6 +45,15 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing else speaks for them, no detector either."""
 
 
+class Shadow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule in shadow would hit."""
+
+    rule: str
+    hits: int
+    found: int
+    """Of them, anomalies all the same."""
+
+
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """What people said of anomalies that are new; nobody knows of the unlabelled."""
 
@@ -67,6 +77,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Found by both, of another severity after the change."""
     busiest: Hour | None
     overlaps: tuple[Overlap, ...]
+    shadows: tuple[Shadow, ...]
+    """Of every rule that is in shadow after the change."""
     samples_new: tuple[Found, ...]
     samples_lost: tuple[Found, ...]
     labelled_new: Judged
@@ -80,9 +92,13 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def figures_of(
-    trial: Trial, rules: Sequence[str], told_from: Severity, labels: Mapping[str, Verdict]
+    trial: Trial,
+    rules: Sequence[str],
+    told_from: Severity,
+    labels: Mapping[str, Verdict],
+    shadows: Sequence[str] = (),
 ) -> Figures:
-    """Return the figures of a trial of changed rules, with the labels by anomaly id."""
+    """Return the figures of a trial of changed rules and of those in shadow; labels are by anomaly id."""
     old, new = trial.before, trial.after
     added = _worst_first({key: found for key, found in new.items() if key not in old})
     lost = _worst_first({key: found for key, found in old.items() if key not in new})
@@ -103,6 +119,7 @@ def figures_of(
         regraded=sum(key in old and old[key].severity != found.severity for key, found in new.items()),
         busiest=_busiest(old, new, told_from),
         overlaps=tuple(_overlap(rule, old, new) for rule in rules),
+        shadows=tuple(_shadow(rule, trial.shadow.get(rule, Tally())) for rule in shadows),
         samples_new=tuple(new[key] for key in added[:SAMPLES]),
         samples_lost=tuple(old[key] for key in lost[:SAMPLES]),
         labelled_new=_judged(added, labels),
@@ -113,6 +130,10 @@ def figures_of(
         state_bytes_before=trial.state_bytes[0],
         state_bytes_after=trial.state_bytes[1],
     )
+
+
+def _shadow(rule: str, tally: Tally) -> Shadow:
+    return Shadow(rule=rule, hits=tally.hits, found=tally.known)
 
 
 def _grouped(old: All, new: All, name_of: Callable[[Found], str]) -> tuple[Change, ...]:

@@ -33,6 +33,7 @@ def told_figures(figures: Figures) -> Iterator[str]:
         f"  {figures.share:.2%} of transactions would be anomalies, {figures.share_high:.2%} high or critical"
     )
     yield from _overlaps(figures)
+    yield from _shadows(figures)
     yield from _samples("new", figures.samples_new, figures.labelled_new)
     yield from _samples("lost", figures.samples_lost, figures.labelled_lost)
     if figures.begins_anew:
@@ -53,6 +54,14 @@ def _overlaps(figures: Figures) -> Iterator[str]:
         yield (
             f"  rule {each.rule}: {each.hits:,} hits, {each.found_before:,} of them found before too, "
             f"{each.alone:,} for which nothing else speaks" + (f"; also hit by {others}" if others else "")
+        )
+
+
+def _shadows(figures: Figures) -> Iterator[str]:
+    for each in figures.shadows:
+        yield (
+            f"  rule {each.rule}, in shadow: {each.hits:,} hits, {each.found:,} of them anomalies without "
+            "it; nobody is told of it"
         )
 
 

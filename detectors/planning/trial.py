@@ -1,6 +1,6 @@
 """Two configurations over the same history: what each finds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -8,6 +8,7 @@ import msgspec
 import polars as pl
 
 from detectors.detection import Configuration, Detection
+from txwatch.coverage import Counted, Tally, added, shadow_hits
 from txwatch.model import Anomaly, Mode, Severity
 
 ENOUGH = 20_000
@@ -38,6 +39,8 @@ class Trial(msgspec.Struct, kw_only=True):
     """What begins anew when the one goes over into the other."""
     state_bytes: tuple[int, int] = (0, 0)
     ended_early: bool = False
+    shadow: dict[str, Tally] = msgspec.field(default_factory=dict)
+    """What rules in shadow would hit after the change, by id."""
 
 
 def tried(
@@ -56,22 +59,32 @@ def tried(
     """
     trial = Trial(since=since, until=until)
     old, new = Detection.fresh(before), Detection.fresh(after)
+    looked_at: list[Counted] = []
     seen = 0
-    for rows in (part for frame in frames for part in frame.iter_slices(batch)):
+    for rows in _batches(frames, since, batch):
         at = _newest(rows)
-        counts = rows.filter(pl.col("timestamp") >= since).height
         for detection, found in ((old, trial.before), (new, trial.after)):
             findings = detection.step(rows, partial(_said, at))
             found.update(_counted(findings.anomalies, since))
-        trial.transactions += counts
+        if at >= since:
+            trial.transactions += rows.height
+            looked_at.append(findings.looked_at)
         seen += rows.height
         looked(at, seen)
         if len(trial.after) > ENOUGH + 10 * len(trial.before):
             trial.ended_early, trial.until = True, at
             break
     trial.state_bytes = (old.state_bytes(), new.state_bytes())
+    trial.shadow = shadow_hits(added(looked_at))
     trial.anew = tuple(old.changed(after, trusted=True)[1])
     return trial
+
+
+def _batches(frames: Iterable[pl.DataFrame], since: datetime, batch: int) -> Iterator[pl.DataFrame]:
+    """Yield batches, each of them either before `since` or not; cutting changes no finding."""
+    for rows in (part for frame in frames for part in frame.iter_slices(batch)):
+        counts = pl.col("timestamp") >= since
+        yield from (part for part in (rows.filter(~counts), rows.filter(counts)) if not part.is_empty())
 
 
 def _said(at: datetime) -> datetime:

@@ -13,6 +13,7 @@ from detectors.planning.differing import changed_rules, differences
 from detectors.planning.figures import figures_of
 from detectors.planning.told import told_figures
 from detectors.planning.trial import Found, Trial, tried
+from txwatch.coverage import Tally
 from txwatch.model import Severity, Verdict
 
 PATH = Path("rules.yaml")
@@ -89,6 +90,23 @@ def test_a_trial_finds_what_detection_finds(rows):
     assert trial.anew == ()
 
 
+def test_a_trial_counts_what_a_rule_in_shadow_would_hit(rows):
+    """As many as it would find if it were live, from the moment on that counts; it finds nothing itself."""
+    shadow = TWO.replace(
+        "rules:\n", "rules:\n  - {id: mid, when: amount > 150, severity: high, mode: shadow}\n"
+    )
+    before, after = (known_configuration(PATH, text.encode()) for text in (TWO, shadow))
+    since = rows["timestamp"].max() - timedelta(days=1)
+
+    trial = tried([rows], before, after, since, NOON, batch=500)
+
+    large = rows.filter(pl.col("timestamp") >= since, pl.col("amount") > 150)
+    also = rows.filter(pl.col("timestamp") >= since, pl.col("amount") > 300)
+    assert trial.after == trial.before
+    assert trial.shadow["mid"].hits == large.height
+    assert also.height <= trial.shadow["mid"].known < large.height
+
+
 def test_a_trial_of_a_flood_ends_early(rows):
     """Nobody has to wait for millions of anomalies to know that they are too many."""
     many = pl.concat([rows.with_columns(source=pl.lit(f"s{n}")) for n in range(12)])
@@ -159,3 +177,14 @@ def test_precision_is_of_the_labelled_and_the_others_are_counted(figures):
     assert figures.labelled_new.unlabelled == 1
     assert figures.labelled_lost.unlabelled == 1
     assert any("precision 0.50 of the 2 labelled, 1 unlabelled" in line for line in told_figures(figures))
+
+
+def test_the_figures_name_every_rule_in_shadow():
+    """One that hits nothing too."""
+    trial = Trial(since=NOON, until=NOON + timedelta(days=1), transactions=100)
+    trial.shadow = {"mid": Tally(hits=7, known=2)}
+
+    lines = list(told_figures(figures_of(trial, [], Severity.HIGH, {}, ["mid", "never"])))
+
+    assert "  rule mid, in shadow: 7 hits, 2 of them anomalies without it; nobody is told of it" in lines
+    assert "  rule never, in shadow: 0 hits, 0 of them anomalies without it; nobody is told of it" in lines

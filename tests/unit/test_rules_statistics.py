@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from detectors.administer.statistics import statistics, told
+from txwatch.coverage import Tally
 from txwatch.model import Anomaly, AnomalyType, Mode, Reason, Severity, Verdict
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -69,3 +70,11 @@ def test_they_are_told_in_columns(found):
     ]  # fmt: skip
     assert lines[1].split() == ["rule", "a", "3", "2", "2", "1", "0.67", "0%"]
     assert len({len(line) for line in lines}) == 1
+
+
+def test_a_rule_in_shadow_shows_its_hits_and_how_many_are_anomalies_only_by_it():
+    """Nobody was asked about them, so they have no precision."""
+    (only,) = statistics([], [], {}, {"trial": Tally(hits=9, known=4)})
+
+    assert (only.kind, only.name, only.anomalies, only.alone) == ("shadow", "trial", 9, 5)
+    assert (only.precision, only.unlabelled) == (None, 9)
