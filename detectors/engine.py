@@ -62,7 +62,7 @@ class Engine:
         self._features = FeatureState(rulebook.columns if rulebook else ())
         self._methods = all_methods(settings)
         self._fitted = [method for method in self._methods if isinstance(method, FittedMethod)]
-        self._joining = Joining(self._methods, settings.calibration)
+        self._joining = Joining(self._methods, settings.calibration, settings.severity.weights)
         self._grading = Grading(settings)
         self._watermark = 0
 

@@ -1,6 +1,7 @@
 """Many detectors, one scale, one number: calibration and the join."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -8,17 +9,24 @@ import numpy as np
 from detectors.kernels.calibrate import STATE_WIDTH, calibrate
 from detectors.kernels.histogram import BINS
 from detectors.kernels.join import join
+from detectors.kernels.tail import SILENT
 from detectors.method import Evidence, Method
 from detectors.settings import Calibration
 from detectors.state import Array, State, Table
 from detectors.types import Floats
 from txwatch.errors import SnapshotError
 
+EVEN: Mapping[str, float] = {}
+
 
 class Joining:
     """Brings the evidence of all methods to one scale and joins it."""
 
-    def __init__(self, methods: Sequence[Method], settings: Calibration) -> None:
+    def __init__(
+        self, methods: Sequence[Method], settings: Calibration, weights: Mapping[Any, float] = EVEN
+    ) -> None:
+        """`weights` multiply the odds of detectors, by name."""
+        self._weights = np.log([weights.get(method.name, 1.0) for method in methods])
         self.state = _ByMethod([method.name for method in methods])
         self._is_bounded = np.array([method.is_bounded for method in methods], dtype=bool)
         self._settings = np.array(
@@ -45,6 +53,8 @@ class Joining:
         calibrate(
             raw, self._is_bounded, self.state["counts"], self.state["scales"], self._settings, calibrated
         )
+        if self._weights.any():
+            calibrated += np.where(calibrated > SILENT, self._weights, 0.0)
         join(calibrated, joint)
         return calibrated, joint
 

@@ -4,7 +4,7 @@ Every default was chosen once for the problem and holds for any stream; `docs/de
 each number does to the figures.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,6 +12,25 @@ from msgspec import Meta
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]
+DetectorName = Literal[
+    "user_amount",
+    "merchant_amount",
+    "amount_tail",
+    "user_velocity",
+    "user_burst",
+    "user_day",
+    "merchant_rush",
+    "user_declined",
+    "merchant_declined",
+    "hours",
+    "distance",
+    "travel",
+    "country",
+    "forest",
+    "merchant_confirmed",
+    "user_confirmed",
+]
+"""A test holds these against the methods that there are."""
 
 
 class Stretch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,6 +180,9 @@ class Severities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     medium: float = 65.0
     high: float = 85.0
     critical: float = 97.0
+    weights: dict[DetectorName, Positive] = {}
+    """By how much the odds that a detector gives are multiplied before all are joined: 2 doubles its voice,
+    0.5 halves it; 1 where it is not named."""
 
 
 def _burst() -> Arrivals:
@@ -195,7 +217,7 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """A fixed score from which on a row is an anomaly, instead of the budget."""
     lowest_threshold: Annotated[float, Meta(ge=0, le=100)] = 25.0
     """However large the budget, no score below this is an anomaly."""
-    off: tuple[str, ...] = ()
+    off: tuple[DetectorName, ...] = ()
     """Names of the detectors that stay silent."""
     severity: Severities = Severities()
     user_amount: Stretch = Stretch()

@@ -1,13 +1,15 @@
 """What the engine makes of single situations."""
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import numpy as np
 import polars as pl
 import pytest
 
 from detectors.engine import Engine
-from detectors.settings import DetectionSettings
+from detectors.methods import FEEDBACK, METHODS
+from detectors.settings import DetectionSettings, DetectorName, Severities
 from detectors.testing import complete, stream
 from txwatch.errors import SnapshotError
 from txwatch.model import Severity, transaction_anomaly_id
@@ -220,3 +222,25 @@ def test_the_budget_is_kept():
     a_day = np.bincount((days - days[0])[scored.is_anomaly], minlength=days[-1] - days[0] + 1)[20:-1]
 
     assert 14.0 < a_day.mean() < 26.0
+
+
+def test_a_weight_multiplies_the_odds_of_its_detector(memory):
+    """Twice as loud is ln 2 more evidence, in all rows in which it speaks and in no other detector's."""
+    plain = Engine.restore(memory, DetectionSettings())
+    weighted = DetectionSettings(severity=Severities(weights={"user_amount": 2.0}))
+    louder = Engine.restore(memory, weighted)
+    batch = next_rows({"amount": 900.0}, {"amount": 20.0})
+
+    before, after = plain.step(batch), louder.step(batch)
+    place = before.names.index("user_amount")
+
+    more = after.evidence - before.evidence
+    assert more[:, place] == pytest.approx(np.log(2.0))
+    assert np.delete(more, place, axis=1) == pytest.approx(0.0)
+    assert (after.score > before.score).all()
+
+
+def test_the_names_that_settings_know_are_those_of_the_methods():
+    names = [method.name for method in (*METHODS, *FEEDBACK)]
+
+    assert list(get_args(DetectorName)) == names
