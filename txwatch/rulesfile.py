@@ -181,10 +181,25 @@ def _line_and_column(source: str, offset: int) -> tuple[int, int]:
 def _syntax_problem(file: str, source: str, error: yaml.YAMLError) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        sentence = error.problem or "not valid YAML"
-        return _problem_at(file, source, mark.index if mark else 0, sentence)
+        sentence, advice = _in_words(error.problem or "not valid YAML")
+        return _problem_at(file, source, mark.index if mark else 0, sentence, advice)
     offset = getattr(error, "position", 0)
     return _problem_at(file, source, offset, "a character that YAML does not allow")
+
+
+def _in_words(problem: str) -> tuple[str, str]:
+    """Return what a parser of YAML complains of in words that need no knowledge of parsers, and advice."""
+    if "'\\t'" in problem:
+        return "a tab stands here", "indent with spaces"
+    if problem.startswith("expected <block end>"):
+        return "this does not fit the lines before", "indent it exactly as its neighbours"
+    if "mapping values are not allowed" in problem:
+        return "a second `key: value` in one line, or a wrong indent", "put a text with a colon in quotes"
+    if "could not find expected ':'" in problem:
+        return "a key without a colon in the lines before", "write `key: value`"
+    if "while scanning a quoted" in problem or "found unexpected end of stream" in problem:
+        return "a quote that was opened before is never closed", ""
+    return problem, ""
 
 
 def _problem_at(file: str, source: str, offset: int, sentence: str, suggestion: str = "") -> Problem:

@@ -10,15 +10,19 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+from sqlglot import exp
+
 from detectors.rules.bounds import conjuncts, possible
-from detectors.rules.domains import known_values
+from detectors.rules.domains import TEXTS, known_values
 from detectors.rules.draft import Draft, draft
 from detectors.rules.examples import run_examples
 from detectors.rules.rule import Rule
+from detectors.rules.sql import Sql, span_of
 from detectors.settings import DetectionSettings, Severities
-from txwatch.problems import WARNING, Problem
+from txwatch.problems import WARNING, Problem, did_you_mean, errors
 from txwatch.rulesfile import examine, read_bytes
 from txwatch.sections import section_faults
+from txwatch.yamltree import TreePath
 
 Check = Callable[[Draft], Iterator[Problem]]
 Sections = Mapping[str, Any]
@@ -41,7 +45,8 @@ def check_bytes(content: bytes, file: str, sections: Sections = ROOM_SECTIONS) -
     drafted = draft(document)
     found = list(drafted.problems)
     for check in CHECKS:
-        found += check(drafted)
+        if check not in OF_WHOLE_FILES or not errors(found):
+            found += check(drafted)
     for name, kind in sections.items():
         if document.section(name) is not None:
             found += section_faults(document, (name,), document.section(name), kind)
@@ -115,6 +120,40 @@ def overlaps(drafted: Draft) -> Iterator[Problem]:
             yield _warning(drafted, place, "when", sentence)
 
 
+def values_are_known(drafted: Draft) -> Iterator[Problem]:
+    """Warn where a column is compared with a word that it never has."""
+    for path, sql in _conditions(drafted):
+        for node in sql.tree.find_all(exp.EQ, exp.NEQ, exp.In):
+            column = next((side for side in node.iter_expressions() if isinstance(side, exp.Column)), None)
+            words = TEXTS.get(str(column.name)) if column is not None else None
+            for literal in node.iter_expressions():
+                if words and isinstance(literal, exp.Literal) and literal.this not in words:
+                    yield drafted.document.problem(
+                        path,
+                        f"`{column}` is never '{literal.this}', only {', '.join(sorted(words))}",
+                        did_you_mean(str(literal.this), words),
+                        inside=span_of(literal, sql.text),
+                        level=WARNING,
+                    )
+
+
+def _conditions(drafted: Draft) -> Iterator[tuple[TreePath, Sql]]:
+    """Yield every condition of rules and features, with its place."""
+    for place, rule in zip(drafted.places, drafted.rules, strict=True):
+        yield ("rules", place, "when"), rule.when
+    for feature in drafted.features:
+        for key in (feature.kind, "where"):
+            path: TreePath = ("features", feature.name, key)
+            yield from ((path, sql) for sql in feature.filters if sql.text == _text_at(drafted, path))
+
+
+def _text_at(drafted: Draft, path: TreePath) -> str:
+    try:
+        return str(drafted.document.data_at(path)).strip()
+    except KeyError:
+        return ""
+
+
 def examples_do_what_they_say(drafted: Draft) -> Iterator[Problem]:
     """Report examples that are not hit, or not missed, as they say."""
     yield from run_examples(drafted)
@@ -128,9 +167,13 @@ CHECKS: tuple[Check, ...] = (
     has_examples,
     has_message,
     overlaps,
+    values_are_known,
     examples_do_what_they_say,
 )
 """Every check of a file that could be read; `docs/rules.md` lists them."""
+
+OF_WHOLE_FILES = (feature_is_idle, list_is_idle)
+"""Checks that say nothing of use while something is refused: it may be what reads the feature."""
 
 
 def _is_within(narrow: Rule, wide: Rule) -> bool:

@@ -66,6 +66,8 @@ def _collect(draft: Draft) -> tuple[list[Told], list[Problem]]:
     stories: list[Told] = []
     problems: list[Problem] = []
     for place, rule in zip(draft.places, draft.rules, strict=True):
+        if not rule.columns <= draft.kinds.keys():
+            continue  # it reads a feature that has a fault of its own, which is told there
         for key, examples in (("hits", rule.spec.hits), ("misses", rule.spec.misses)):
             for k, example in enumerate(examples):
                 path: TreePath = ("rules", place, key, k)

@@ -7,7 +7,11 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from txwatch.problems import did_you_mean
+
 MAX_LENGTH = 2000
+
+_OTHER_WORDS = {"&&": "AND", "&": "AND", "||": "OR", "|": "OR", "!": "NOT", "^": "a product, such as x * x"}
 
 # sqlglot warns on stderr about what it cannot parse; here that is a fault with its place.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -44,8 +48,22 @@ def _parse_fault(text: str, error: ParseError) -> Fault:
     end = min(end, len(text))
     start = max(end - max(len(word), 1), 0)
     if "Unexpected token" not in (first.get("description") or ""):
-        return Fault(start, end, "not a complete condition here")
-    return Fault(start, end, f"not a condition from `{word}` on")
+        return Fault(start, end, "not a complete condition here", _advice(text, word, start))
+    return Fault(start, end, f"not a condition from `{word}` on", _advice(text, word, start))
+
+
+def _advice(text: str, word: str, start: int) -> str:
+    """Say what was probably meant, for what people write who know other languages."""
+    if word in _OTHER_WORDS:
+        return f"write {_OTHER_WORDS[word]}"
+    before = text[:start].rstrip()
+    if word == "," and before[-1:].isdigit():
+        return "write numbers without commas"
+    if before.endswith("%"):
+        return "% is the remainder of a division: write 0.5 for 50 %"
+    if word.lower() == "in_list":
+        return "write in_list(merchant_id, 'watch')"
+    return did_you_mean(word.upper(), ("AND", "OR", "NOT", "BETWEEN", "LIKE", "IN", "IS"))
 
 
 def _without_negations(tree: exp.Expr) -> exp.Expr:

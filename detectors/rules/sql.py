@@ -25,6 +25,7 @@ _REFUSED: tuple[tuple[type[exp.Expr], str, str], ...] = (
     (exp.AggFunc, "aggregates are not allowed", _NO_AGGREGATE),
     (exp.Query, "queries are not allowed", _NO_AGGREGATE),
     (exp.Null, "nothing equals NULL", "write IS NULL or IS NOT NULL"),
+    (exp.DPipe, "`||` is not allowed", "write OR"),
     (exp.Case, "CASE is not allowed", "use AND and OR, or write two rules"),
     (exp.If, "IF is not allowed", "use AND and OR, or write two rules"),
     (exp.Cast, "casts are not needed", "columns have the kinds that docs/rules.md lists"),
@@ -122,7 +123,7 @@ class _Reader:
 
     def fault(self, node: exp.Expr, sentence: str, suggestion: str = "") -> None:
         """Remember a fault at the characters of a node."""
-        self.faults.append(Fault(*_span(node, self._text), sentence, suggestion))
+        self.faults.append(Fault(*span_of(node, self._text), sentence, suggestion))
 
     def _column(self, node: exp.Column) -> Kind | None:
         name = str(node.name)
@@ -219,7 +220,8 @@ class _Reader:
         return None
 
 
-def _span(node: exp.Expr, text: str) -> tuple[int, int]:
+def span_of(node: exp.Expr, text: str) -> tuple[int, int]:
+    """Return from where to where a node stands in its text."""
     marks = [inner.meta for inner in node.walk() if "start" in inner.meta]
     if not marks:
         return 0, len(text)

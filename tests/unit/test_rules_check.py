@@ -33,7 +33,6 @@ def one_rule(when: str, **fields: str) -> list[str]:
         "amount < 0",
         "hour = 24",
         "hour >= 9 AND NOT hour > 3",
-        "status = 'denied'",
         "status = 'approved' AND status = 'declined'",
         "status NOT IN ('approved') AND status = 'approved' AND FALSE",
         "merchant_declined_share_1h > 1",
@@ -207,3 +206,85 @@ def test_the_sections_of_detectors_and_severity_are_checked_too():
         (3, "expected a number, got text", ""),
         (4, "unknown key `user_amuont`", "did you mean `user_amount`?"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("when", "word"),
+    [("status = 'declind' OR amount > 9", "declind"), ("status IN ('declined', 'no') AND amount > 9", "no")],
+)
+def test_a_word_that_a_column_never_has_is_named_at_its_place(when, word):
+    """In rules and in features, with the one that was meant."""
+    (told,) = one_rule(when)
+
+    assert told == f"`status` is never '{word}', only approved, declined, reversed"
+
+
+def test_a_rule_for_a_word_that_never_comes_can_never_hold():
+    assert sorted(one_rule("status = 'denied'")) == [
+        "`status` is never 'denied', only approved, declined, reversed",
+        "rule r can never hold",
+    ]
+
+
+def test_a_feature_that_counts_a_word_that_never_comes_is_named():
+    text = f"""\
+features:
+  refused: {{count: "amount > 5", where: status = 'decline', by: user_id, window: 10m}}
+rules:
+  - {{id: r, when: refused > 2, {OTHERS.replace("[{amount: 9}]", "[{refused: 3}]")}}}
+"""
+    (problem,) = found(text)
+
+    assert (problem.line, problem.suggestion) == (3, "did you mean `declined`?")
+
+
+@pytest.mark.parametrize(
+    ("when", "advice"),
+    [
+        ("amount > 3 && hour < 4", "write AND"),
+        ("amount > 3 || hour < 4", "write OR"),
+        ("amount > 3 ADN hour < 4", "did you mean `AND`?"),
+        ("amount > 1,000", "write numbers without commas"),
+        ("user_amount_ratio > 300% AND hour < 4", "write 0.5 for 50 %"),
+        ("merchant_id IN_LIST('watch')", "write in_list(merchant_id, 'watch')"),
+    ],
+)
+def test_words_of_other_languages_get_advice(when, advice):
+    told = found(f'rules:\n  - {{id: r, when: "{when}", severity: low}}\n')
+
+    assert [each for each in told if advice in each.suggestion]
+
+
+def test_what_only_follows_from_a_fault_is_not_told():
+    """Neither that nothing reads the feature of a refused rule, nor that examples lack a refused feature."""
+    feature = "features:\n  f: {count: '*', by: user_id, window: WINDOW}\n"
+    rule = "rules:\n  - {id: r, when: COLUMN > 2 AND f > 2, severity: low, message: m, hits: [{f: 3}]}\n"
+
+    refused_rule = found(feature.replace("WINDOW", "10m") + rule.replace("COLUMN", "amont"))
+    refused_feature = found(feature.replace("WINDOW", "10min") + rule.replace("COLUMN", "amount"))
+
+    assert [each.sentence for each in refused_rule] == ["unknown column `amont`"]
+    assert [each.sentence.partition(";")[0] for each in refused_feature] == [
+        "`10min` is no window",
+        "rule r has no examples under misses",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("rules:\n  - id: r\n   when: amount > 3\n", "this does not fit the lines before"),
+        ("rules:\n  - id: r\n\twhen: amount > 3\n", "a tab stands here"),
+        ("lists: watch: [a]\n", "a second `key: value` in one line, or a wrong indent"),
+    ],
+)
+def test_faults_of_yaml_are_told_without_a_parsers_words(text, sentence):
+    assert sentences(text) == [sentence]
+
+
+def test_a_detector_that_does_not_exist_cannot_be_switched_off_or_weighted():
+    off = found("detectors: {off: [user_amout]}\n")
+    weighted = found("severity: {weights: {travell: 2}}\n")
+
+    assert [each.suggestion for each in off] == ["did you mean `user_amount`?"]
+    assert len(weighted) == 1
