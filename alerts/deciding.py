@@ -4,11 +4,12 @@ No clock, no ledger: both steps take the time and return everything that has to 
 """
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
+from alerts.amending import amended, amends, there_again
 from alerts.calendar import Mutes
 from alerts.digest import daily_digest, held_digest
 from alerts.groups import Group, Verdict, due, group_id, joined, told_of, verdict
@@ -19,10 +20,10 @@ from alerts.routebook import RouteState, after_digest, counted, daily_due, diges
 from alerts.routes import Route, Way, every_way, filled_in, labels_of, ways_of
 from alerts.silences import Silence, hiding
 from alerts.suppressions import suppressing
-from alerts.telling import Told, channels_of, decision, stored, stored_routes
+from alerts.telling import Told, amendments, channels_of, decision, stored, stored_routes
 from txwatch.ledger import Step, StoredDecision
 from txwatch.masking import Pseudonym
-from txwatch.model import Anomaly, Mode, Severity
+from txwatch.model import Anomaly, AnomalyState, Mode, Severity
 
 NOTICES = 200
 """So many groups at most are told in one step."""
@@ -64,29 +65,39 @@ class Decider:
         self,
         entries: Sequence[tuple[int, Anomaly]],
         *,
-        known: Collection[str],
+        known: Mapping[str, Sequence[str]],
         silences: tuple[Silence, ...],
         now: float,
+        over: Iterable[Group] = (),
     ) -> Step:
-        """Put the queue's entries (number, anomaly) into groups; `known` are in one already."""
+        """Put the queue's entries (number, anomaly) into groups.
+
+        `known` has the groups that each anomaly is in already; `over` are those of them that are over.
+        """
         changed: dict[Place, Group] = {}
         decisions: list[StoredDecision] = []
         routes: dict[str, RouteState] = {}
-        seen = set(known)
+        seen = {name: list(groups) for name, groups in known.items()}
+        closed = {group.group_id: group for group in over}
         for number, anomaly in entries:
+            if amends(anomaly) and (anomaly.anomaly_id in seen or anomaly.state is AnomalyState.WITHDRAWN):
+                touched = self._amend(anomaly, seen.get(anomaly.anomaly_id, ()), closed, now)
+                changed |= {_place(group): group for group in touched}
+                decisions += amendments(now, anomaly, touched)
+                continue
             refusal = self._refusal(anomaly, silences, now)
             ways = self._ways_of(anomaly) if refusal is None else []
             if not ways:
                 verdict_, reason = refusal or ("dropped", "it does not match the root of the routes")
                 decisions.append(decision(now, anomaly.anomaly_id, None, verdict_, reason))
+            known_already = anomaly.anomaly_id in seen
             for way in ways:
-                group = self._join(way, anomaly, number, now, known=anomaly.anomaly_id in seen)
-                changed[group.route, group.labels] = group
+                group = self._join(way, anomaly, number, now, known=known_already)
+                changed[_place(group)] = group
+                seen.setdefault(anomaly.anomaly_id, []).append(group.group_id)
                 self._count(way, anomaly.severity, routes, opened=group.members == 1)
                 reason = self._reason(way, now)
                 decisions.append(decision(now, anomaly.anomaly_id, group.group_id, "grouped", reason))
-            if ways:
-                seen.add(anomaly.anomaly_id)
         groups = [stored(group) for group in changed.values()]
         return Step(groups=groups, decisions=decisions, routes=stored_routes(routes))
 
@@ -151,11 +162,26 @@ class Decider:
             name = group_id(way, labels, number)
             group = Group(group_id=name, route=way.name, labels=labels, opened_at=now, last_at=now)
             known = False
+        if anomaly.anomaly_id in group.withdrawn:
+            group, known = there_again(group, anomaly), False
         rules = self._settings.inhibit
         sources, targets = sources_of(anomaly, rules), targets_of(anomaly, rules)
         group = joined(group, anomaly, now, known=known, sources=sources, targets=targets)
         self._keep(group, now)
         return group
+
+    def _amend(
+        self, anomaly: Anomaly, names: Sequence[str], closed: Mapping[str, Group], now: float
+    ) -> list[Group]:
+        """Change the groups that an anomaly is in; of those that are over only what is withdrawn is told."""
+        here = [group for group in self._groups.values() if group.group_id in names]
+        withdrawn = anomaly.state is AnomalyState.WITHDRAWN
+        ended = [closed[name] for name in names if name in closed] if withdrawn else []
+        found = {group.group_id: group for group in [*ended, *here]}
+        changed = [amended(group, anomaly, now) for group in found.values()]
+        for group in changed:
+            self._keep(group, now)
+        return changed
 
     def _count(self, way: Way, severity: Severity, changed: dict[str, RouteState], *, opened: bool) -> None:
         if way.daily_digest is not None:
@@ -170,14 +196,14 @@ class Decider:
         decided = verdict(group, way, told.now)
         kind = decided.kind
         if kind is None:
-            return self._write(group, decided, told, "held")
+            return self._write(decided.group, decided, told, "held" if decided.group.open else "withdrawn")
         state, over_budget = spend(self._state(way), way, decided.group, kind, told.now)
         if state != self._state(way):
             self._routes[way.name] = told.routes[way.name] = state
         if over_budget:
             why = f"{decided.reason}; {over_budget}"
             return self._write(told_of(decided.group), decided, told, "held", why)
-        if decided.group.first_at is None and kind in {"resolved", "acknowledged"}:
+        if decided.group.first_at is None and kind in {"resolved", "acknowledged", "withdrawn"}:
             why = f"{decided.reason}; it was told in digests only"
             return self._write(decided.group, decided, told, kind, why)
         after = decided.group
@@ -226,7 +252,7 @@ class Decider:
         return self._mutes.free_at(way.mute, now) > now
 
     def _keep(self, group: Group, now: float) -> None:
-        place = (group.route, group.labels)
+        place = _place(group)
         self._inhibiting.hold(group.group_id, group.sources, is_open=group.open)
         if group.open:
             self._groups[place] = group
@@ -245,3 +271,8 @@ class Decider:
     def _way(self, group: Group) -> Way:
         """Return the group's route; one that was taken out of the file goes on with the root's settings."""
         return self._ways.get(group.route, self._tree)
+
+
+def _place(group: Group) -> Place:
+    """Return where a group is found; one that was over is found by nothing that comes."""
+    return group.route, (*group.labels, *((("group", group.group_id),) if group.reopened else ()))

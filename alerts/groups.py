@@ -5,6 +5,7 @@ looked through at once.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -24,7 +25,17 @@ _NOTHING: tuple[object, ...] = (None, {})
 """What is not written down: it is the default of every field that may have it."""
 
 Kind = Literal[
-    "first", "news", "amended", "worse", "repeat", "escalated", "acknowledged", "resolved", "digest", "daily"
+    "first",
+    "news",
+    "amended",
+    "worse",
+    "repeat",
+    "escalated",
+    "acknowledged",
+    "withdrawn",
+    "resolved",
+    "digest",
+    "daily",
 ]
 
 
@@ -67,9 +78,15 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...] = ()
     """What its anomalies inhibit."""
     changes: tuple[str, ...] = ()
-    """What was found otherwise than told, since the last message."""
+    """What was found otherwise than told, since the last message: the last few."""
+    changed: int = 0
+    """How often something was."""
     told_members: int = 0
     told_severity: int = 0
+    withdrawn: tuple[str, ...] = ()
+    """Anomalies that late data took back; they are no members any more."""
+    reopened: bool = False
+    """It was over when something of it was taken back: this is told, then it is over again."""
     acknowledged_by: str = ""
     told_acknowledged: bool = False
     open: bool = True
@@ -116,12 +133,15 @@ def joined(
         samples=_with(group.samples, anomaly, targets),
         sources=_inhibiting(group.sources, sources),
         changes=(*group.changes, _change(group, anomaly))[-CHANGES:] if known else group.changes,
+        changed=group.changed + int(known),
     )
 
 
 def due(group: Group, way: Way) -> float:
     """Return when something has to be decided about a group next."""
     over = group.last_at + way.resolve_after
+    if _withdrawn(group):
+        return group.last_at
     if group.told_at is None:
         return group.opened_at + _wait(group, way)
     if _worse(group) or _newly_acknowledged(group):
@@ -135,13 +155,15 @@ def due(group: Group, way: Way) -> float:
 
 def told_of(group: Group) -> Group:
     """Return the group when its changes stand in a message."""
-    return msgspec.structs.replace(group, changes=()) if group.changes else group
+    return msgspec.structs.replace(group, changes=(), changed=0) if group.changes else group
 
 
 def verdict(group: Group, way: Way, now: float) -> Verdict:
     """Decide what is told of a group at a time, with the reason."""
     if now < due(group, way):
         return Verdict(kind=None, reason=f"not before {_interval(group, way)}", group=group)
+    if _withdrawn(group):
+        return _taken_back(group, now)
     if group.told_at is None:
         wait = _wait(group, way)
         why = "critical does not wait" if wait == 0 else f"group_wait of {wait:g} s is over"
@@ -158,6 +180,16 @@ def anomaly_of(sample: Sample) -> Anomaly:
     return msgspec.json.decode(sample.document, type=Anomaly)
 
 
+def _taken_back(group: Group, now: float) -> Verdict:
+    """Tell at once that nothing is left, or that something of a group that is over already was none."""
+    over = msgspec.structs.replace(group, open=False)
+    if group.told_at is None:
+        return Verdict(kind=None, reason="withdrawn before anything was told of it", group=over)
+    if group.members:
+        return _told(over, "amended", f"{group.changed} withdrawn after it was over", now)
+    return _told(over, "withdrawn", "late data showed that there was nothing", now)
+
+
 def _later(group: Group, way: Way, now: float) -> Verdict:
     fresh = group.members - group.told_members
     if now >= group.last_at + way.resolve_after:
@@ -166,7 +198,7 @@ def _later(group: Group, way: Way, now: float) -> Verdict:
     if now >= _escalation(group, way):
         return _escalated(group, way)
     if group.changes:
-        why = f"{len(group.changes)} found otherwise, group_interval of {way.group_interval:g} s is over"
+        why = f"{group.changed} found otherwise, group_interval of {way.group_interval:g} s is over"
         return _told(group, "amended", why, now)
     if _news(group):
         why = f"{fresh} more since the last message, group_interval of {way.group_interval:g} s is over"
@@ -199,6 +231,10 @@ def _escalated(group: Group, way: Way) -> Verdict:
     why = f"nobody acknowledged it within {after:g} s"
     grown = msgspec.structs.replace(group, told=group.told + 1, escalated=group.escalated + 1)
     return Verdict(kind="escalated", reason=why, group=grown)
+
+
+def _withdrawn(group: Group) -> bool:
+    return group.reopened or (group.members == 0 and bool(group.withdrawn))
 
 
 def _wait(group: Group, way: Way) -> float:
@@ -244,14 +280,23 @@ def _with(samples: tuple[Sample, ...], anomaly: Anomaly, targets: tuple[Mark, ..
     if len(samples) == SAMPLES and (samples[-1].severity, samples[-1].score) >= rank:
         return samples
     others = [sample for sample in samples if sample.anomaly_id != anomaly.anomaly_id]
-    new = Sample(
+    return the_worst([*others, sample_of(anomaly, targets)])
+
+
+def sample_of(anomaly: Anomaly, targets: tuple[Mark, ...]) -> Sample:
+    """Return an anomaly as a group keeps it; `targets` are by what it would be inhibited."""
+    return Sample(
         anomaly_id=anomaly.anomaly_id,
-        severity=rank[0],
-        score=rank[1],
+        severity=int(anomaly.severity),
+        score=anomaly.score,
         document=_short(anomaly),
         targets=targets,
     )
-    return tuple(sorted([*others, new], key=lambda s: (-s.severity, -s.score))[:SAMPLES])
+
+
+def the_worst(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """Return the most severe samples, the worst first."""
+    return tuple(sorted(samples, key=lambda s: (-s.severity, -s.score))[:SAMPLES])
 
 
 def _short(anomaly: Anomaly) -> bytes:

@@ -48,7 +48,7 @@ class Links:
         """Return a notice with links for a recipient in it; digests of many groups have labels alone."""
         until = int(notice.told_at.timestamp()) + VALID_SECONDS
         found = tuple(self._labelled(each, recipient, until) for each in notice.found)
-        if notice.kind in {"digest", "daily", "resolved", "acknowledged"}:
+        if notice.kind in {"digest", "daily", "withdrawn", "resolved", "acknowledged"}:
             return msgspec.structs.replace(notice, found=found)
         link = Link(act="acknowledge", subject=notice.group_id, recipient=recipient, until=until)
         return msgspec.structs.replace(notice, found=found, acknowledge_link=self.address(link))

@@ -8,6 +8,6 @@ def headline(anomaly: Anomaly) -> str:
     why = anomaly.reasons[0].sentence if anomaly.reasons else anomaly.type.value
     when = anomaly.timestamp.strftime("%Y-%m-%d %H:%M:%S")
     return (
-        f"{anomaly.severity.word.upper():8} {when} {anomaly.entity_kind} {anomaly.entity_id}: "
+        f"{anomaly.standing.upper():8} {when} {anomaly.entity_kind} {anomaly.entity_id}: "
         f"{why} [{anomaly.anomaly_id}]"
     )

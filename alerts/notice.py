@@ -76,8 +76,14 @@ def notice_of(group: Group, kind: Kind, why: str, *, hide: Hide, dashboards: str
         others=max(len(named) - NAMED, 0) + group.others,
         found=tuple(found_of(hide(anomaly_of(sample)), dashboards) for sample in group.samples),
         acknowledged_by=group.acknowledged_by,
-        lines=group.changes,
+        lines=_changes(group),
     )
+
+
+def _changes(group: Group) -> tuple[str, ...]:
+    if group.changed <= len(group.changes):
+        return group.changes
+    return f"{group.changed} were judged otherwise, the last of them:", *group.changes
 
 
 def title(notice: Notice) -> str:
@@ -87,7 +93,7 @@ def title(notice: Notice) -> str:
     if notice.kind == "digest":
         return f"Digest: {notice.members} groups held back, the worst {notice.severity.upper()}"
     state = {"resolved": "Resolved: ", "acknowledged": "Acknowledged: ", "repeat": "Still open: "}
-    state |= {"amended": "Revised: ", "escalated": "Nobody acknowledged: "}
+    state |= {"amended": "Revised: ", "withdrawn": "Withdrawn: ", "escalated": "Nobody acknowledged: "}
     more = f" and {notice.members - 1} more" if notice.members > 1 else ""
     worst = notice.found[0]
     return f"{state.get(notice.kind, '')}{notice.severity.upper()} {worst.entity}{more}"
@@ -103,11 +109,10 @@ def counted(notice: Notice) -> str:
 
 def command(notice: Notice) -> str:
     """Return the command by which somebody goes on."""
-    return (
-        "txwatch alerts list"
-        if notice.kind in {"digest", "daily"}
-        else f"txwatch alerts ack {notice.group_id}"
-    )
+    if notice.kind in {"digest", "daily"}:
+        return "txwatch alerts list"
+    what = "show" if notice.kind in {"withdrawn", "resolved", "acknowledged"} else "ack"
+    return f"txwatch alerts {what} {notice.group_id}"
 
 
 def hiding_of(pseudonym: Pseudonym | None, *, raw_ids: bool) -> Hide:

@@ -1,10 +1,11 @@
 """The notifier: queue of discoveries -> groups -> outbox -> channels."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from alerts.amending import amends
 from alerts.deciding import Decider
 from alerts.groups import Group
 from alerts.outbox import Outbox
@@ -102,13 +103,21 @@ class RoutedNotifier:
         if entries:
             found = [(entry.number, msgspec.json.decode(entry.document, type=Anomaly)) for entry in entries]
             known = self._book.known([anomaly.anomaly_id for _, anomaly in found])
-            step = self._decider.take(found, known=known, silences=self._silences, now=now)
+            over = self._over(
+                name for _, each in found if amends(each) for name in known.get(each.anomaly_id, ())
+            )
+            step = self._decider.take(found, known=known, silences=self._silences, now=now, over=over)
             self._commit(msgspec.structs.replace(step, position=entries[-1].number))
             self._position = entries[-1].number
         told = self._decider.flush(now)
         if told.groups or told.outgoing or told.routes:
             self._commit(told)
         return len(entries) + len(told.groups)
+
+    def _over(self, names: Iterable[str]) -> list[Group]:
+        documents = (self._book.group(name) for name in dict.fromkeys(names))
+        groups = (msgspec.json.decode(each, type=Group) for each in documents if each is not None)
+        return [group for group in groups if not group.open]
 
     def _look(self, now: float, *, moved: bool) -> None:
         if moved or now >= self._looked_at + LOOK_SECONDS:

@@ -14,7 +14,7 @@ from alerts.sending import Delivered, Failed
 EVENTS = "https://events.pagerduty.com/v2/enqueue"
 SUMMARY_LENGTH = 1024
 _SEVERITIES = {"critical": "critical", "high": "error", "medium": "warning", "low": "info"}
-_ACTIONS = {"acknowledged": "acknowledge", "resolved": "resolve"}
+_ACTIONS = {"acknowledged": "acknowledge", "withdrawn": "resolve", "resolved": "resolve"}
 
 
 class PagerDutySender:

@@ -96,7 +96,7 @@ class NotifierService:
 
     def _handle(self, entry: Discovery) -> None:
         anomaly = msgspec.json.decode(entry.document, type=Anomaly)
-        decision = decide(anomaly, self._settings)
+        decision = decide(_as_told(anomaly), self._settings)
         listed = self._settings.suppressions
         if not decision.notify or suppressing(anomaly, listed, anomaly.detected_at, None):
             self._held[decision.reason] = self._held.get(decision.reason, 0) + 1
@@ -104,3 +104,9 @@ class NotifierService:
         for channel in self._channels:
             channel.send(entry.number, anomaly)
         self._sent += 1
+
+
+def _as_told(anomaly: Anomaly) -> Anomaly:
+    """Return an anomaly as grave as it was before it was graded down: who was told then is told now."""
+    worst = max(anomaly.severity, anomaly.before or anomaly.severity)
+    return msgspec.structs.replace(anomaly, severity=worst)

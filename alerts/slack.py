@@ -58,7 +58,7 @@ class SlackSender:
             if error.response.get("error") in _GONE:
                 return self._deliver(notice, content, "")
             raise
-        if notice.kind == "amended":
+        if notice.kind in {"amended", "withdrawn"}:
             self._client.chat_postMessage(channel=channel, thread_ts=ts, **content)
             return Delivered(answer="message changed, the difference told in its thread")
         return Delivered(answer="message changed")

@@ -1,14 +1,16 @@
 """What deciding writes: groups, decisions, notifications and what routes remember, for one transaction."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from alerts.amending import difference
 from alerts.groups import Group, Kind
 from alerts.notice import Notice
 from alerts.routebook import RouteState
 from alerts.routes import Way
 from txwatch.ledger import Outgoing, Step, StoredDecision, StoredGroup, StoredRoute
+from txwatch.model import Anomaly
 
 
 class Told:
@@ -56,7 +58,7 @@ def channels_of(group: Group, way: Way, kind: Kind) -> tuple[str, ...]:
     """Return who is told: at a step of escalation its channels, at the end all that were ever told."""
     if kind == "escalated":
         return way.escalation[group.escalated - 1][1]
-    if kind in {"worse", "acknowledged", "resolved"}:
+    if kind in {"worse", "acknowledged", "withdrawn", "resolved"}:
         steps = way.escalation[: group.escalated]
         return tuple(dict.fromkeys([*way.channels, *(name for _, channels in steps for name in channels)]))
     return way.channels
@@ -77,3 +79,11 @@ def decision(
 ) -> StoredDecision:
     """Return a decision about an anomaly, a group, or both."""
     return StoredDecision(at=now, anomaly_id=anomaly_id, group_id=group, verdict=verdict_, reason=reason)
+
+
+def amendments(now: float, anomaly: Anomaly, groups: Sequence[Group]) -> list[StoredDecision]:
+    """Return what is decided about an anomaly that was judged otherwise, for each of its groups."""
+    why = difference(anomaly)
+    if not groups:
+        return [decision(now, anomaly.anomaly_id, None, "withdrawn", f"{why}; nobody had been told of it")]
+    return [decision(now, anomaly.anomaly_id, group.group_id, "amended", why) for group in groups]

@@ -54,7 +54,7 @@ def main() -> None:
     for number in range(2 * GROUPS):
         found = anomaly(number)
         start = time.perf_counter_ns()
-        decider.take([(number, found)], known=(), silences=(), now=1e9)
+        decider.take([(number, found)], known={}, silences=(), now=1e9)
         took.append(time.perf_counter_ns() - start)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     print(f"{len(decider):,} open groups of 2 anomalies: {grown / 1024:,.0f} MB")

@@ -30,7 +30,7 @@ from txwatch.model import Anomaly, RulesVersion
 from txwatch.ports import SeriesPoint
 from txwatch.registry import ModelChange
 
-VERSION = "3"
+VERSION = "4"
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,8 +240,9 @@ class Detection:
 
     def figures(self) -> dict[str, float]:
         """Return what the detection says of itself: entities, memory, series, late rows."""
-        series = {"series": float(len(self._traffic.series)), "series_late_total": float(self._traffic.late)}
-        return self._engine.figures() | series
+        traffic = self._traffic
+        late = {"series_late_total": float(traffic.late), "series_ignored_total": float(traffic.ignored)}
+        return self._engine.figures() | {"series": float(len(traffic.series))} | late
 
     def state_bytes(self) -> int:
         """Return how much is remembered of transactions, the windows of rules included."""

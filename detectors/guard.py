@@ -110,7 +110,7 @@ class Guard:
         """Count a batch (column timestamp) and what was found in it."""
         if rows.is_empty():
             return
-        counted = [each for each in anomalies if each.mode is Mode.LIVE]
+        counted = [each for each in anomalies if each.mode is Mode.LIVE and each.revision == 0]
         high = [each for each in counted if each.severity >= Severity.HIGH]
         self._count(rows["timestamp"].dt.epoch("ms").to_numpy(), counted, high)
         if self.watch is not None:

@@ -246,7 +246,7 @@ class DetectorService:
         self._ledger.commit_step(CONSUMER, self._cursors, findings.anomalies, findings.looked_at)
         self._models.changed(findings.models)
         self._committed, self._unwritten = dict(self._cursors), None
-        self._counts["anomalies_total"] += sum(each.mode is not Mode.CANARY for each in findings.anomalies)
+        self._counts["anomalies_total"] += sum(_counts(each) for each in findings.anomalies)
 
     def _write_told(self) -> None:
         if self._told:
@@ -254,6 +254,10 @@ class DetectorService:
             self._ledger.commit_step(CONSUMER, self._committed, self._told)
             self._counts["anomalies_total"] += len(self._told)
             self._told = []
+
+
+def _counts(anomaly: Anomaly) -> bool:
+    return anomaly.mode is not Mode.CANARY and anomaly.revision == 0
 
 
 def kept(detection: Detection) -> Kept:

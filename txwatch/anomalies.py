@@ -47,6 +47,9 @@ def list_anomalies(
     assigned: Annotated[str | None, typer.Option(help="Those that this person looks into.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
     *,
+    withdrawn: Annotated[
+        bool, typer.Option("--withdrawn", help="Those that late data took back, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List what was found, the newest first; label it.
@@ -64,6 +67,7 @@ def list_anomalies(
         user_id=user,
         merchant_id=merchant,
         transaction_id=transaction,
+        withdrawn=withdrawn,
         limit=limit if assigned is None else None,
     )
     with open_workplace(current_settings(), writer=False, role="investigator", looks=True) as workplace:

@@ -64,6 +64,13 @@ class Mode(StrEnum):
     CANARY = "canary"
 
 
+class AnomalyState(StrEnum):
+    """found: it stands.  withdrawn: late data showed that it was none; it counts nowhere."""
+
+    FOUND = "found"
+    WITHDRAWN = "withdrawn"
+
+
 class Verdict(StrEnum):
     """What a person says that an anomaly was."""
 
@@ -173,7 +180,9 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     """Something that behaves unlike its own past: one per transaction, or per (series, window).
 
-    `anomaly_id` is a function of what it is about, so finding it again is a regrade, not a second one.
+    `anomaly_id` is a function of what it is about, so finding it again is a regrade, not a second one.  Of
+    two gradings the one of the higher `revision` holds, of one revision the more severe.  What is withdrawn
+    keeps the severity that it had.
     `timestamp` is event time; `detected_at` and `arrived_at` are wall-clock times.  `reasons` are
     ordered by contribution; the first names the entity (`entity_kind`, `entity_id`) and the `type`.
     """
@@ -193,6 +202,12 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     entity_id: str
     mode: Mode = Mode.LIVE
     late: bool = False
+    """Found, or judged otherwise, by what came late."""
+    state: AnomalyState = AnomalyState.FOUND
+    revision: int = 0
+    """How often late data changed its grading."""
+    before: Severity | None = None
+    """Its severity before this revision."""
     source: str = ""
     partition: int = 0
     sequence: int = 0
@@ -219,6 +234,21 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse naive times."""
         for name in ("timestamp", "detected_at", "arrived_at", "window_end"):
             _refuse_naive(name, getattr(self, name))
+
+    @property
+    def level(self) -> int:
+        """Its severity as a number by which stores find and count it; 0 once it is withdrawn."""
+        return int(self.severity) if self.state is AnomalyState.FOUND else 0
+
+    @property
+    def standing(self) -> str:
+        """How it stands, in one word: its severity, or that it is withdrawn."""
+        return self.severity.word if self.state is AnomalyState.FOUND else self.state.value
+
+    @property
+    def grading(self) -> tuple[int, int]:
+        """What grows whenever it is graded otherwise, so that of two the newer one is known."""
+        return self.revision, int(self.severity)
 
 
 class AnomalyLabel(msgspec.Struct, frozen=True, kw_only=True):

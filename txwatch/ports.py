@@ -40,7 +40,8 @@ class AnomalyQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which anomalies: half-open in event time [since, until), newest first.
 
     `type` and `rule` match any reason's type, any rule that hit; `user_id`, `merchant_id`,
-    `transaction_id` are exact.  Canaries are found by their mode or their id alone.
+    `transaction_id` are exact.  Canaries are found by their mode or their id alone, withdrawn anomalies by
+    their id or `withdrawn`, and then among the others.
     """
 
     anomaly_id: str | None = None
@@ -54,7 +55,14 @@ class AnomalyQuery(msgspec.Struct, frozen=True, kw_only=True):
     transaction_id: str | None = None
     series: str | None = None
     mode: Mode | None = None
+    withdrawn: bool = False
     limit: int | None = 100
+
+    @property
+    def least_level(self) -> int:
+        """The lowest level (`Anomaly.level`) that matches."""
+        with_withdrawn = self.withdrawn or self.anomaly_id is not None
+        return 0 if with_withdrawn and self.min_severity is Severity.LOW else int(self.min_severity)
 
     @property
     def without_mode(self) -> Mode | None:

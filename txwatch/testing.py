@@ -221,7 +221,7 @@ def _matches(anomaly: Anomaly, query: AnomalyQuery) -> bool:
         all(getattr(query, name) in {None, getattr(anomaly, name)} for name in exact)
         and anomaly.mode is not query.without_mode
         and _within(anomaly.timestamp, query.since, query.until)
-        and anomaly.severity >= query.min_severity
+        and anomaly.level >= query.least_level
         and (query.type is None or query.type in types)
         and (query.rule is None or query.rule in anomaly.rules)
     )

@@ -9,7 +9,7 @@ import polars as pl
 
 from detectors.detection import Configuration, Detection
 from txwatch.coverage import Counted, Tally, added, shadow_hits
-from txwatch.model import Anomaly, Mode, Severity
+from txwatch.model import Anomaly, AnomalyState, Mode, Severity
 
 ENOUGH = 20_000
 """Anomalies after which a flood has shown itself and the trial ends."""
@@ -66,6 +66,9 @@ def tried(
         for detection, found in ((old, trial.before), (new, trial.after)):
             findings = detection.step(rows, partial(_said, at))
             found.update(_counted(findings.anomalies, since))
+            for each in findings.anomalies:
+                if each.state is AnomalyState.WITHDRAWN:
+                    found.pop(each.anomaly_id, None)
         if at >= since:
             trial.transactions += rows.height
             looked_at.append(findings.looked_at)
@@ -108,5 +111,5 @@ def _counted(anomalies: Sequence[Anomaly], since: datetime) -> dict[str, Found]:
             sentence=each.reasons[0].sentence,
         )
         for each in anomalies
-        if each.mode is Mode.LIVE and each.timestamp >= since
+        if each.mode is Mode.LIVE and each.timestamp >= since and each.state is AnomalyState.FOUND
     }

@@ -1,12 +1,14 @@
 """What is said about a strange window: its kind, and one sentence with the numbers in it."""
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 from txwatch.model import AnomalyType, Reason
 
+CODES = ("silence", "shift", "spike", "drop")
 SILENT_SHARE = 0.05
 LONG_MINUTES = 60.0
 NOUNS = {"count": "transactions", "amount": "in approved payments", "declined": "declined transactions"}
@@ -68,6 +70,21 @@ def reason(found: Sum) -> Reason:
             "high": round(high, 3),
             "evidence": round(found.evidence, 3),
         },
+    )
+
+
+def reason_withdrawn(found: Sum, before: float, codes: Sequence[str]) -> Reason:
+    """Return why an anomaly was none: what late data made of the sum of which it told.
+
+    `codes` are all that it was ever called, `before` is what was seen when it was told last.
+    """
+    was = _number(before, found.metric)
+    told = reason(found)
+    return msgspec.structs.replace(
+        told,
+        code=codes[-1],
+        sentence=f"{sentence(found)}; it was {was} before late data came",
+        facts=told.facts | {"codes": list(codes), "before": before},
     )
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from detectors.series.method import Floats, Records
+from detectors.series.again import amend_series, judge, stretch
+from detectors.series.method import Floats, Record, Records, Times
 from detectors.series.profile import RESULT, advance_series, new_state
 from detectors.series.snapshot import dump_records, restored_records
 
@@ -37,6 +38,28 @@ class ProfileBank:
         out: Records = np.zeros(len(values), RESULT)
         advance_series(self._state, local_ms, values, exposures, largest, out)
         return out
+
+    def amend(self, ages: Times, clocks: Times, before: Records, after: Records) -> Records:
+        """Correct windows of so long ago; return one RESULT by age and series, nan where none is new.
+
+        See `again.amend_series`; ages count windows back from the one that was scored last.
+        """
+        out: Records = np.zeros((int(ages.max()) + 1, len(self._state)), RESULT)
+        out["evidence"] = np.nan
+        amend_series(self._state, ages, clocks, before, after, out)
+        return out
+
+    def judged(self, series: int, age: int) -> Record:
+        """Return the RESULT of a window of so long ago of one series, as it is scored now."""
+        out: Records = np.zeros(1, RESULT)
+        judge(self._state[series], age, out[0])
+        return out[0]
+
+    def stretch(self, series: int, age: int, rows: int) -> Record:
+        """Return what was seen and due in just these windows, the last of them so long ago; no evidence."""
+        out: Records = np.zeros(1, RESULT)
+        stretch(self._state[series], age, rows, out[0])
+        return out[0]
 
     def windows_seen(self) -> Records:
         """Return how many windows each series has had, shape (series,)."""

@@ -25,8 +25,9 @@ from detectors.series.method import Floats, Record, Records, Times
 
 WINDOW_MINUTES = (1, 2, 3, 5, 8, 12, 15, 20, 30, 45, 60, 90, 120, 180)
 WINDOWS = len(WINDOW_MINUTES)
-RING = 256
 LONGEST = 240
+RING = 384
+"""Rows remembered: the longest window, and as many as are judged again when late data comes (`again`)."""
 MEDIAN_MEMORY = 5000.0
 MEDIAN_FLOOR = 1.1
 NORMAL_MEDIAN = 0.6745
@@ -248,29 +249,41 @@ def _add(s: Record, value: float, mean: float, variance: float, square: float) -
 def _scan(s: Record, out: Any) -> None:
     """Find the window that speaks loudest; one that is not full yet stays silent."""
     out.evidence = 0.0
-    doubt = _doubt(s)
+    doubt = doubt_of(s)
     for k in range(s.windows):
         if s.filled < s.lengths[k]:
             break
         if s.sum_expected[k] <= 0.0:
             continue
-        scale = max(s.median[k] / NORMAL_MEDIAN, MEDIAN_FLOOR)
+        scale = scale_of(s, k)
         variance = max(s.sum_variance[k], s.sum_square[k])
         _learn_median(s, k, abs(_signed_root(s.sum_seen[k], s.sum_expected[k], variance)))
-        variance += (doubt * s.sum_expected[k]) ** 2
-        z = _signed_root(s.sum_seen[k], s.sum_expected[k], variance)
-        half_square = 0.5 * (z / scale) ** 2
-        evidence = (half_square + min(math.log(s.lengths[k]), half_square)) / math.log(10.0)
-        if evidence > out.evidence:
-            out.evidence = evidence
-            out.rows = s.lengths[k]
-            out.seen = s.sum_seen[k]
-            out.due = s.sum_expected[k]
-            out.spread = scale * math.sqrt(variance)
+        weigh(s.lengths[k], s.sum_seen[k], s.sum_expected[k], variance, scale, doubt, out)
 
 
 @kernel
-def _doubt(s: Record) -> float:
+def weigh(rows: int, seen: float, due: float, variance: float, scale: float, doubt: float, out: Any) -> None:
+    """Let a window of so many rows speak: what it says is kept if it is louder than what was said before."""
+    variance += (doubt * due) ** 2
+    z = _signed_root(seen, due, variance)
+    half_square = 0.5 * (z / scale) ** 2
+    evidence = (half_square + min(math.log(rows), half_square)) / math.log(10.0)
+    if evidence > out.evidence:
+        out.evidence = evidence
+        out.rows = rows
+        out.seen = seen
+        out.due = due
+        out.spread = scale * math.sqrt(variance)
+
+
+@kernel
+def scale_of(s: Record, k: int) -> float:
+    """Return by how much the z of the k-th window length usually is larger than chance makes it."""
+    return float(max(s.median[k] / NORMAL_MEDIAN, MEDIAN_FLOOR))
+
+
+@kernel
+def doubt_of(s: Record) -> float:
     """Share by which a baseline may be wrong that has not seen every weekday yet; gone in two weeks."""
     days = s.rows / s.rows_per_day
     return float(FIRST_DOUBT * min(max(2.0 - days / TRUSTING_DAYS, 0.0), 1.0))
@@ -294,7 +307,7 @@ def _learn_median(s: Record, k: int, size: float) -> None:
 @kernel
 def _band(s: Record, mean: float, variance: float, out: Any) -> None:
     """Three standard deviations on the square-root scale, where counts are symmetric."""
-    scale = max(s.median[0] / NORMAL_MEDIAN, MEDIAN_FLOOR)
+    scale = scale_of(s, 0)
     unit = max(variance / mean, 1e-300) * scale * scale
     root = math.sqrt(mean / unit)
     out.expected = mean

@@ -10,22 +10,22 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detectors.series.account import Sum, reason
+from detectors.series.asanomaly import Series, anomaly_of
 from detectors.series.bank import ProfileBank
 from detectors.series.events import Events, Raised
-from detectors.series.grade import hundreds, log_odds, steps
+from detectors.series.grade import hundreds, steps
 from detectors.series.local_time import local_ms
-from detectors.series.method import Floats, Records
+from detectors.series.method import Floats, Record, Records
+from detectors.series.past import Past, judged_of, seen_in, seen_of, with_late
 from detectors.series.stl import StlBands
 from detectors.series.thresholds import EVIDENCE_THRESHOLD
-from detectors.series.watched import METRICS, Watched
+from detectors.series.watched import EVERYTHING, METRICS, Watched
 from detectors.series.windows import OpenWindows, Totals
 from detectors.settings import Severities
 from txwatch.errors import SnapshotError
-from txwatch.model import Anomaly, AnomalyType, Severity, series_anomaly_id
+from txwatch.model import Anomaly
 from txwatch.ports import SeriesPoint
 
-SOURCE = "series"
 COUNT, AMOUNT, DECLINED, LARGEST = range(4)
 
 
@@ -46,7 +46,8 @@ REMARKABLE = 50.0
 class TrafficSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is watched, and how calmly.
 
-    Times are event time.  `threshold` is evidence, minus log10 of the tail probability.  `rates` are
+    Times are event time.  `threshold` is evidence, minus log10 of the tail probability.  What comes late
+    is judged again for `amend_minutes`, or as long as the profiles remember (`past.Past`).  `rates` are
     values of currencies in the base currency (see `windows.OpenWindows`).
     """
 
@@ -54,6 +55,7 @@ class TrafficSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     grace_seconds: float = 5.0
     threshold: float = EVIDENCE_THRESHOLD
     rest_minutes: float = 30.0
+    amend_minutes: float = 180.0
     channels: int = 10
     countries: int = 20
     statuses: int = 5
@@ -70,9 +72,10 @@ class TrafficWatch:
 
     Sees spikes, drops, silence and shifts of the number of transactions, of the approved amount and of
     the share of declined ones, from one window to three hours long.  A window is judged when the newest
-    event time is past its end and the grace; a series says nothing during its first day, and little
-    before it has seen every weekday.  Blind to entities too small to be chosen, and to a stream that
-    stops altogether, in which no window ever closes: that is for the watch over the data itself.
+    event time is past its end and the grace, and again, when the next one closes, if more of it came late.
+    A series says nothing during its first day, and little before it has seen every weekday.  Blind to
+    entities too small to be chosen, and to a stream that stops altogether, in which no window ever closes:
+    that is for the watch over the data itself.
 
     The result does not depend on how the feed is cut into batches.  What happens twice in the feed is
     counted twice: redeliveries have to be dropped before.
@@ -87,15 +90,17 @@ class TrafficWatch:
         self._watched = Watched(caps, period, s.least_transactions)
         self._bank = ProfileBank(s.window_seconds)
         self._bands = StlBands()
-        self._events = Events(s.threshold, rest, steps(s.severity))
+        self._past = Past(s.window_seconds, s.amend_minutes)
+        self._events = Events(s.threshold, rest, steps(s.severity), self._past.span)
         self._parts: tuple[Part, ...] = (
             self._windows,
             self._watched,
             self._bank,
             self._bands,
+            self._past,
             self._events,
         )
-        self._runs = 0
+        self._runs = self._ignored = 0
 
     @property
     def runs(self) -> int:
@@ -104,12 +109,17 @@ class TrafficWatch:
 
     @property
     def late(self) -> int:
-        """How many rows came after their window had closed, and were ignored."""
+        """How many rows came after their window had closed."""
         return self._windows.late
 
     def late_times(self) -> list[int]:
         """Return the event times, in milliseconds, of the rows that were late since this was asked last."""
         return self._windows.late_times()
+
+    @property
+    def ignored(self) -> int:
+        """How many of those came so late that nothing was judged again, since the start."""
+        return self._ignored
 
     @property
     def series(self) -> list[str]:
@@ -127,16 +137,18 @@ class TrafficWatch:
 
         Returns:
             One point per window and series, and the anomalies: one per event, given again under the
-            same id when the event grows to a higher severity.
+            same id when the event grows to a higher severity.  Both are given again, too, when what came
+            late changes them; an event that was none then is given as withdrawn.
         """
         self._windows.add(batch)
         points: list[SeriesPoint] = []
         anomalies: list[Anomaly] = []
         for window, totals in self._windows.closed():
             self._runs += 1
-            new_points, new_anomalies = self._judge(window, totals, now)
-            points += new_points
-            anomalies += new_anomalies
+            late = self._windows.came_late(window)
+            for new_points, new_anomalies in (self._amend(late, now), self._judge(window, totals, now)):
+                points += new_points
+                anomalies += new_anomalies
         return points, anomalies
 
     def dump(self) -> dict[str, Any]:
@@ -164,21 +176,58 @@ class TrafficWatch:
         self, window: int, totals: Totals, now: datetime | None
     ) -> tuple[list[SeriesPoint], list[Anomaly]]:
         self._watched.note(window, totals)
-        values, exposures, largest = self._measure(totals)
+        seen = self._measure(totals)
         clock = self._clock(window)
-        found = self._bank.step(clock, values, exposures, largest)
-        eye = self._bands.step(clock, np.where(self._metric() == COUNT, values, np.nan))
+        found = self._bank.step(clock, seen["value"], seen["exposure"], seen["largest"])
+        eye = self._bands.step(clock, np.where(self._metric() == COUNT, seen["value"], np.nan))
         raised = self._events.step(window, found["evidence"])
-        points = self._points(window, values, exposures, _with_band(found, eye))
-        return points, [self._anomaly(window, event, found, now) for event in raised]
+        judged = judged_of(seen, _with_band(found, eye), np.maximum(seen["exposure"], 1.0))
+        self._past.keep(window, judged)
+        anomalies = [self._anomaly(each, found[each.event.series], now) for each in raised]
+        return self._points(window, judged), anomalies
 
-    def _measure(self, totals: Totals) -> tuple[Floats, Floats, Floats]:
-        """Return values, exposures and largest parts, shape (series,); a share of nothing is nan."""
+    def _amend(
+        self, late: Mapping[int, Totals], now: datetime | None
+    ) -> tuple[list[SeriesPoint], list[Anomaly]]:
+        """Judge the windows again in which something came late, and those whose sums hold them."""
+        windows = [window for window in sorted(late) if self._past.holds(window)]
+        self._ignored += sum(late[window][EVERYTHING][0] for window in late if window not in windows)
+        if not windows:
+            return [], []
+        before = np.stack([self._past.row(window) for window in windows])
+        more = np.stack([self._measure(late[window]) for window in windows])
+        after = with_late(before, more, self._metric() == DECLINED)
+        ages = self._past.newest - np.array(windows, np.int64)
+        clocks = np.array([self._clock(window) for window in windows], np.int64)
+        found = self._bank.amend(ages, clocks, seen_in(before), after)
+        changed = self._past.correct(windows, after, found["evidence"])
+        points = [
+            point
+            for window, which in changed
+            for point in self._points(window, self._past.row(window), which)
+        ]
+        return points, self._judged_again(found["evidence"], now)
+
+    def _judged_again(self, evidence: Floats, now: datetime | None) -> list[Anomaly]:
+        """Return the anomalies that are graded otherwise, withdrawn or new; evidence by age and series."""
+        newest, oldest = self._past.newest, self._past.oldest
+        anomalies = []
+        for series in np.flatnonzero(np.isfinite(evidence).any(axis=0)).tolist():
+            first = newest - int(np.flatnonzero(np.isfinite(evidence[:, series])).max())
+            for raised in self._events.amend(series, oldest, first, self._past.evidence(series)):
+                age, event = newest - raised.window, raised.event
+                told = self._bank.stretch(series, age, event.rows) if event.withdrawn else None
+                found = self._bank.judged(series, age) if told is None else told
+                anomalies.append(self._anomaly(raised, found, now, late=True))
+        return anomalies
+
+    def _measure(self, totals: Totals) -> Records:
+        """Return what was seen of every series (SEEN), shape (series,); a share of nothing is nan."""
         table = self._watched.table(totals)
         places, metric = self._watched.places(), self._metric()
         exposures = np.where(metric == DECLINED, table[places, COUNT], 1.0)
         largest = np.where(metric == AMOUNT, table[places, LARGEST], 0.0)
-        return np.where(exposures > 0, table[places, metric], np.nan), exposures, largest
+        return seen_of(np.where(exposures > 0, table[places, metric], np.nan), exposures, largest)
 
     def _metric(self) -> npt.NDArray[np.intp]:
         return np.array(self._watched.metrics, np.intp)
@@ -187,14 +236,18 @@ class TrafficWatch:
         start = np.array([window * self._settings.window_seconds * 1000], np.int64)
         return int(local_ms(start, self._settings.zone)[0])
 
-    def _points(self, window: int, values: Floats, exposures: Floats, found: Records) -> list[SeriesPoint]:
+    def _points(
+        self, window: int, judged: Records, which: npt.NDArray[np.intp] | None = None
+    ) -> list[SeriesPoint]:
+        """Return a window's points: of every series, or of some, by their numbers."""
         start, seconds = self._start(window), self._settings.window_seconds
-        share = np.maximum(exposures, 1.0)
-        bands = [found[name] / share for name in ("expected", "low", "high")]
-        columns = [column.tolist() for column in (values / share, *bands, hundreds(found["evidence"]))]
+        numbers = np.arange(len(judged)) if which is None else which
+        rows = judged[numbers]
+        values = rows["value"] / np.maximum(rows["exposure"], 1.0)
+        columns = (values, *(rows[name] for name in ("expected", "low", "high")), hundreds(rows["evidence"]))
         return [
             SeriesPoint(
-                series=name,
+                series=self._watched.names[number],
                 start=start,
                 seconds=seconds,
                 value=value,
@@ -203,54 +256,21 @@ class TrafficWatch:
                 high=_known(high),
                 score=_known(score),
             )
-            for (kind, _), name, value, expected, low, high, score in zip(
-                self._watched.keys, self._watched.names, *columns, strict=True
+            for number, value, expected, low, high, score in zip(
+                numbers.tolist(), *(column.tolist() for column in columns), strict=True
             )
-            if _worth_keeping(kind, value, score)
+            if _worth_keeping(self._watched.keys[number][0], value, score)
         ]
 
-    def _anomaly(self, window: int, event: Raised, found: Records, now: datetime | None) -> Anomaly:
-        name, key = self._watched.names[event.series], self._watched.keys[event.series]
-        opened, end = self._start(event.opened), self._start(window + 1)
-        evidence = found["evidence"][event.series]
-        about = reason(self._sum(event.series, window, found[event.series]))
-        named = {f"{key[0]}_id" if key[0] == "merchant" else key[0]: key[1]}
-        return Anomaly(
-            anomaly_id=series_anomaly_id(name, opened),
-            kind="series",
-            type=AnomalyType.SERIES,
-            timestamp=opened,
-            detected_at=now or end,
-            severity=Severity(event.level + 1),
-            score=float(hundreds(evidence)),
-            reasons=(about,),
-            entity_kind=key[0],
-            entity_id=key[1] or "all",
-            source=SOURCE,
-            sequence=event.series,
-            series=name,
-            window_end=end,
-            detectors={"profile": float(log_odds(evidence))},
-            merchant_id=named.get("merchant_id"),
-            channel=named.get("channel"),
-            country=named.get("country"),
-        )
+    def _anomaly(self, raised: Raised, found: Record, now: datetime | None, *, late: bool = False) -> Anomaly:
+        number = raised.event.series
+        windows = int(self._bank.windows_seen()[number])
+        return anomaly_of(self._series_of(number), raised, found, windows, now=now, late=late)
 
-    def _sum(self, series: int, window: int, found: Any) -> Sum:
-        kind, entity = self._watched.keys[series]
-        rows = int(found["rows"])
-        return Sum(
-            metric=METRICS[self._watched.metrics[series]],
-            kind=kind,
-            entity=entity,
-            start=self._start(window + 1 - rows),
-            end=self._start(window + 1),
-            seen=float(found["seen"]),
-            due=float(found["due"]),
-            spread=float(found["spread"]),
-            windows=int(self._bank.windows_seen()[series]),
-            evidence=float(found["evidence"]),
-        )
+    def _series_of(self, number: int) -> Series:
+        watched, seconds = self._watched, self._settings.window_seconds
+        metric = METRICS[watched.metrics[number]]
+        return Series(name=watched.names[number], key=watched.keys[number], metric=metric, seconds=seconds)
 
     def _start(self, window: int) -> datetime:
         return datetime.fromtimestamp(0, UTC) + timedelta(seconds=window * self._settings.window_seconds)

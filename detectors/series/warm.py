@@ -3,11 +3,16 @@
 import numpy as np
 
 from detectors.series.bank import ProfileBank
+from detectors.series.past import seen_of
 from detectors.series.stl import DAY_HOURS, SEASONS, next_season
 
 
 def warm_up() -> None:
     """Run one made-up window and one refit; seconds on a fresh machine, less from the cache."""
     one = np.ones(1)
-    ProfileBank(60.0).step(0, one, one, np.zeros(1))
+    bank, seen = ProfileBank(60.0), seen_of(one, one, np.zeros(1))[np.newaxis]
+    bank.step(0, one, one, np.zeros(1))
+    bank.amend(np.zeros(1, np.int64), np.zeros(1, np.int64), seen, seen)
+    bank.judged(0, 0)
+    bank.stretch(0, 0, 1)
     next_season(np.arange(float(SEASONS * DAY_HOURS)), DAY_HOURS)

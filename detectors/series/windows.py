@@ -10,8 +10,11 @@ import polars as pl
 Key = tuple[str, str]
 """Kind and id of an entity: ("merchant", "m17"); everything together is ("all", "")."""
 
-Totals = dict[Key, tuple[int, int, int, int]]
-"""Of one window: transactions, approved amount in thousandths, declined transactions, largest amount."""
+Sums = tuple[int, int, int, int]
+"""Transactions, approved amount in thousandths, declined transactions, largest amount."""
+
+Totals = dict[Key, Sums]
+"""Of one window."""
 
 Whole = npt.NDArray[np.int64]
 
@@ -19,13 +22,16 @@ COLUMNS = {"channel": "channel", "country": "country", "status": "status", "merc
 KINDS = ("all", *COLUMNS)
 LARGEST = 1e12
 LONGEST_GAP_SECONDS = 7 * 86_400
+NEVER = np.iinfo(np.int64).max
+"""Stands for the window that closes next where a row is not late."""
 
 
 class OpenWindows:
     """Counts rows into windows until a window's end plus a grace is behind the newest event time.
 
-    A row whose window has closed when it comes is late: counted and otherwise ignored.  Amounts are
-    added as whole thousandths, so that sums do not depend on the order of rows nor on batch cuts.
+    A row whose window has closed when it comes is late, and kept apart until the next window closes
+    (`came_late`).  Amounts are added as whole thousandths, so that sums do not depend on the order of rows
+    nor on batch cuts.
 
     Args:
         seconds: length of a window; windows start at multiples of it since 1970.
@@ -40,6 +46,8 @@ class OpenWindows:
         self._rates = dict(rates)
         self._newest = np.iinfo(np.int64).min
         self._open: dict[int, Totals] = {}
+        self._late: dict[int, dict[int, Totals]] = {}
+        """By the window that closes next when they come, then by their own."""
         self._ids = {kind: _Names() for kind in KINDS}
         self._ids["all"].rows(pl.Series([""]))
         self._next: int | None = None
@@ -57,15 +65,20 @@ class OpenWindows:
         if rows.is_empty():
             return
         times = np.asarray(rows["timestamp"].dt.epoch("ms").to_numpy())
-        windows, late = self._place(times)
+        windows, late, following = self._place(times)
         self.late += int(late.sum())
         self._late_times += times[late].tolist()
-        counted = np.flatnonzero(~late)
         amounts, declined = self._measured(rows)
+        parts = [
+            (self._late.setdefault(closing, {}), np.flatnonzero(late & (following == closing)))
+            for closing in np.unique(following[late]).tolist()
+        ]
+        parts.append((self._open, np.flatnonzero(~late)))
         for kind in KINDS:
-            entities = self._entities(kind, rows)[counted]
-            groups = grouped(windows[counted], entities, amounts[counted], declined[counted])
-            self._count(kind, groups)
+            entities = self._entities(kind, rows)
+            for into, part in parts:
+                groups = grouped(windows[part], entities[part], amounts[part], declined[part])
+                self._count(kind, groups, into)
 
     def closed(self) -> Iterator[tuple[int, Totals]]:
         """Yield number (start = number * seconds) and totals of each window that is over, oldest first.
@@ -86,14 +99,31 @@ class OpenWindows:
             self._next += 1
             yield window, self._open.pop(window, {})
 
+    def came_late(self, window: int) -> dict[int, Totals]:
+        """Return what came late before this window closed, by its own window; each is returned once."""
+        found: dict[int, Totals] = {}
+        for closing in sorted(closing for closing in self._late if closing <= window):
+            for late, totals in self._late.pop(closing).items():
+                into = found.setdefault(late, {})
+                for key, sums in totals.items():
+                    into[key] = _together(into.get(key), sums)
+        return found
+
     def dump(self) -> dict[str, Any]:
         """Return all state."""
-        flat = [(w, *key, *sums) for w, totals in self._open.items() for key, sums in totals.items()]
-        windows, kinds, ids, *sums = zip(*flat, strict=True) if flat else ((),) * 7
+        kept = {NEVER: self._open, **self._late}
+        flat = [
+            (closing, window, *key, *sums)
+            for closing, by_window in kept.items()
+            for window, totals in by_window.items()
+            for key, sums in totals.items()
+        ]
+        closings, windows, kinds, ids, *sums = zip(*flat, strict=True) if flat else ((),) * 8
         return {
             "windows.newest": int(self._newest),
             "windows.late": self.late,
             "windows.next": np.array([] if self._next is None else [self._next], np.int64),
+            "windows.closing": np.array(closings, np.int64),
             "windows.number": np.array(windows, np.int64),
             "windows.kind": list(kinds),
             "windows.id": list(ids),
@@ -106,20 +136,24 @@ class OpenWindows:
         self.late = int(kept["windows.late"])
         following = np.asarray(kept["windows.next"]).tolist()
         self._next = following[0] if following else None
-        self._open = {}
+        self._open, self._late = {}, {}
         sums = np.asarray(kept["windows.sums"], np.int64).T.tolist()
         numbers = np.asarray(kept["windows.number"]).tolist()
-        for window, kind, key, totals in zip(
-            numbers, kept["windows.kind"], kept["windows.id"], sums, strict=True
+        closings = np.asarray(kept["windows.closing"]).tolist()
+        for closing, window, kind, key, totals in zip(
+            closings, numbers, kept["windows.kind"], kept["windows.id"], sums, strict=True
         ):
-            self._open.setdefault(window, {})[kind, key] = tuple(totals)
+            into = self._open if closing == NEVER else self._late.setdefault(closing, {})
+            into.setdefault(window, {})[kind, key] = tuple(totals)
 
-    def _place(self, times: Whole) -> tuple[Whole, npt.NDArray[np.bool_]]:
-        """Return each row's window, and whether that was over when the row came."""
+    def _place(self, times: Whole) -> tuple[Whole, npt.NDArray[np.bool_], Whole]:
+        """Return each row's window, whether that was over when the row came, and which was to close next."""
         newest = np.maximum.accumulate(np.concatenate(([self._newest], times)))
         self._newest = int(newest[-1])
         windows = times // self._width
-        return windows, (windows + 1) * self._width + self._grace <= newest[:-1]
+        late = (windows + 1) * self._width + self._grace <= newest[:-1]
+        following = np.where(late, (newest[:-1] - np.where(late, self._grace, 0)) // self._width, NEVER)
+        return windows, late, following
 
     def _measured(self, rows: pl.DataFrame) -> tuple[Whole, Whole]:
         """Return the approved amount in thousandths and whether it was declined, shape (n,) each."""
@@ -138,18 +172,19 @@ class OpenWindows:
             return np.zeros(rows.height, np.int64)
         return self._ids[kind].rows(rows[COLUMNS[kind]])
 
-    def _count(self, kind: str, groups: Iterable[Sequence[int]]) -> None:
+    def _count(self, kind: str, groups: Iterable[Sequence[int]], into: dict[int, Totals]) -> None:
         names = self._ids[kind].names
-        for window, entity, count, amount, declined, largest in groups:
-            totals = self._open.setdefault(window, {})
+        for window, entity, *sums in groups:
+            totals = into.setdefault(window, {})
             key = (kind, names[entity])
-            before = totals.get(key, (0, 0, 0, 0))
-            totals[key] = (
-                before[0] + count,
-                before[1] + amount,
-                before[2] + declined,
-                max(before[3], largest),
-            )
+            totals[key] = _together(totals.get(key), sums)
+
+
+def _together(before: Sums | None, more: Sequence[int]) -> Sums:
+    count, amount, declined, largest = more
+    if before is None:
+        return count, amount, declined, largest
+    return before[0] + count, before[1] + amount, before[2] + declined, max(before[3], largest)
 
 
 class _Names:

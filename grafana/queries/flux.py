@@ -45,6 +45,10 @@ a query's time.
 """
 
 
+_STANDING = '    |> filter(fn: (r) => r.severity != "withdrawn")\n'
+"""What late data took back counts nowhere."""
+
+
 def imports(*packages: str) -> str:
     """Return the lines that import packages."""
     return "".join(f'import "{name}"\n' for name in packages)
@@ -105,7 +109,7 @@ def reasons(bucket: str, fields: Sequence[str] = ()) -> str:
 
 def _either(everything: str, chosen: str) -> str:
     """Return the first where the page filters by nothing, else the second."""
-    return f"(if {UNFILTERED} then\n{everything}else\n{chosen})\n"
+    return f"(if {UNFILTERED} then\n{everything}else\n{chosen})\n{_STANDING}"
 
 
 def one_user(which: str) -> str:

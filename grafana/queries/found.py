@@ -132,6 +132,7 @@ def _times(bucket: str) -> str:
 from(bucket: "{bucket}")
                     |> range(start: {START}, stop: {STOP})
                     |> filter(fn: (r) => r._measurement == "anomalies" and r.mode == "live" and r._field == "level")
+                    |> filter(fn: (r) => r._value > 0)
                     |> keep(columns: ["_time"])
                     |> group()"""
 

@@ -13,14 +13,14 @@ import pytest
 from txwatch.coverage import WINDOW, Tally
 from txwatch.errors import ConfigurationError, SnapshotError, StoreBusyError, StoreError
 from txwatch.ledger import Ledger, database
-from txwatch.model import Anomaly, AnomalyType, Cursor, Partition, Severity
+from txwatch.model import Anomaly, AnomalyState, AnomalyType, Cursor, Partition, Severity
 from txwatch.testing import ManualClock
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 A, B = Partition("topic", 0), Partition("topic", 1)
 
 
-def anomaly(number: int, severity: Severity = Severity.HIGH) -> Anomaly:
+def anomaly(number: int, severity: Severity = Severity.HIGH, **fields: object) -> Anomaly:
     return Anomaly(
         anomaly_id=f"a{number}",
         kind="transaction",
@@ -32,6 +32,7 @@ def anomaly(number: int, severity: Severity = Severity.HIGH) -> Anomaly:
         reasons=(),
         entity_kind="user",
         entity_id="u1",
+        **fields,
     )
 
 
@@ -89,6 +90,21 @@ def test_an_anomaly_found_again_is_queued_again_only_when_it_is_graver(ledger):
 
     queued = [(entry.anomaly_id, entry.severity) for entry in ledger.discovered(0, 10)]
     assert queued == [("a1", Severity.MEDIUM), ("a2", Severity.HIGH), ("a1", Severity.CRITICAL)]
+
+
+def test_what_late_data_changed_is_queued_once_whatever_its_severity(ledger):
+    """Of two gradings the one of the later revision counts; a detector that repeats itself adds nothing."""
+    story = [
+        anomaly(1, Severity.HIGH),
+        anomaly(1, Severity.MEDIUM, revision=1),
+        anomaly(1, Severity.MEDIUM, revision=2, state=AnomalyState.WITHDRAWN),
+    ]
+    for each in [*story, *story]:
+        ledger.commit_step("detectors", {}, [each])
+    ledger.commit_step("detectors", {}, story)
+
+    queued = [msgspec.json.decode(entry.document, type=Anomaly) for entry in ledger.discovered(0, 10)]
+    assert queued == story
 
 
 def test_an_anomaly_named_twice_in_one_step_is_queued_once(ledger):

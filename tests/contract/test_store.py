@@ -15,6 +15,7 @@ from influx_fixtures import InfluxStores
 from txwatch.columns import FEED, POSITION, TRANSACTION, frame
 from txwatch.model import (
     Anomaly,
+    AnomalyState,
     AnomalyType,
     Cursor,
     Mode,
@@ -299,6 +300,23 @@ def test_a_regrade_leaves_one_anomaly(store):
     found = store.anomalies(AnomalyQuery())
 
     assert [(a.severity, a.score) for a in found] == [(Severity.CRITICAL, 97.0)]
+
+
+def test_what_is_withdrawn_is_found_by_its_id_or_when_asked_for(store):
+    """It stays one record, but in no list, count or severity; found again, it is there as before."""
+    gone = anomaly(state=AnomalyState.WITHDRAWN, revision=1, before=Severity.HIGH)
+    store.put_anomalies([anomaly(severity=Severity.CRITICAL)])
+    store.put_anomalies([gone])
+    listed = store.anomalies(AnomalyQuery())
+    high = store.anomalies(AnomalyQuery(withdrawn=True, min_severity=Severity.MEDIUM))
+    asked = (
+        store.anomalies(AnomalyQuery(withdrawn=True)),
+        store.anomalies(AnomalyQuery(anomaly_id=gone.anomaly_id)),
+    )
+    store.put_anomalies([anomaly(revision=2)])
+
+    assert (listed, high, asked) == ([], [], ([gone], [gone]))
+    assert [a.revision for a in store.anomalies(AnomalyQuery())] == [2]
 
 
 def test_two_merchants_in_the_same_minute_stay_two(store):

@@ -67,7 +67,7 @@ def live(events, *, restarts):
         if comes is not None:
             user, severity = comes
             entries = [(number, found(f"a{number}", user, severity))]
-            history.write(history.decider.take(entries, known=set(), silences=(), now=history.now))
+            history.write(history.decider.take(entries, known={}, silences=(), now=history.now))
         history.write(history.decider.flush(history.now))
     history.pass_time(30_000.0)
     return history

@@ -69,7 +69,7 @@ class Live:
 
     def take(self, now, number, user, severity):
         entries = [(number, found(f"a{number}", user, severity))]
-        self.write(now, self.decider.take(entries, known=set(), silences=(), now=now))
+        self.write(now, self.decider.take(entries, known={}, silences=(), now=now))
 
     def look(self, now):
         while (step := self.decider.flush(now)).groups or step.outgoing or step.routes:

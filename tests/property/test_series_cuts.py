@@ -88,6 +88,21 @@ def test_traffic_is_independent_of_batches(rows, cuts):
     assert (watch.late, watch.series) == (whole.late, whole.series)
 
 
+@settings(max_examples=30, deadline=None)
+@given(rows=rows)
+def test_late_rows_leave_the_windows_that_rows_in_order_would(rows):
+    """What is written last of each window is what was in it, in whatever order it came."""
+    options = TrafficSettings(window_seconds=60, choice_hours=5.0)
+    end = (20_000, 0, 1.0, False)
+    came, in_order = TrafficWatch(options), TrafficWatch(options)
+    first = [(-60, 0, 1.0, False), (-1, 0, 1.0, False), (60, 0, 1.0, False)]
+    points, _ = came.step(transactions([*first, *rows, end]))
+    expected, _ = in_order.step(transactions([*first, *sorted(rows), end]))
+
+    assert came.ignored == 0
+    assert {(p.series, p.start): p.value for p in points} == {(p.series, p.start): p.value for p in expected}
+
+
 @settings(max_examples=60, deadline=None)
 @given(rows=rows)
 def test_every_row_is_counted_once_or_late(rows):

@@ -3,11 +3,12 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from influxdb_client import InfluxDBClient
 
 from txwatch.clock import SystemClock
-from txwatch.model import Anomaly, AnomalyType, Reason, Severity
+from txwatch.model import Anomaly, AnomalyState, AnomalyType, Reason, Severity
 from txwatch.ports import RetentionPolicy, TrafficPoint
 from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.store import InfluxStore
@@ -200,6 +201,21 @@ def test_anomalies_are_counted_by_hour_and_a_regrade_moves_its_count(store, task
         **unknown,
         **later,
     }
+
+
+def test_what_is_withdrawn_is_counted_no_more(store, tasks, connection):
+    """Its hour has one less the next time the task runs; its reasons are nobody's reasons any more."""
+    found = anomaly(1, Severity.HIGH, kind="series")
+    store.put_anomalies([anomaly(0), found])
+    tasks.run("anomaly_counts")
+    before = counted(connection)
+    store.put_anomalies(
+        [msgspec.structs.replace(found, state=AnomalyState.WITHDRAWN, revision=1, before=found.severity)]
+    )
+    tasks.run("anomaly_counts")
+
+    assert before == {(FULL_HOUR, "low", "web"): 1, (FULL_HOUR, "high", "web"): 1}
+    assert counted(connection) == {(FULL_HOUR, "low", "web"): 1}
 
 
 def test_tasks_with_nothing_to_do_succeed(tasks):

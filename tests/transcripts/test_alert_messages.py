@@ -8,12 +8,14 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from alert_builders import HIDING, NOON, found
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_standin import block_fault
 
+from alerts.amending import amended
 from alerts.calendar import Daily
 from alerts.digest import daily_digest, held_digest
 from alerts.groups import Group, joined
@@ -25,7 +27,7 @@ from alerts.routebook import Held, RouteState
 from alerts.routes import Way
 from alerts.slack import blocks
 from alerts.sms import text_of
-from txwatch.model import Severity
+from txwatch.model import Anomaly, AnomalyState, AnomalyType, Reason, Severity
 
 FOLDER = Path(__file__).parent
 HIDE = hiding_of(HIDING, raw_ids=False)
@@ -40,11 +42,33 @@ WHY = {
     "repeat": "repeat_interval of 14400 s is over",
     "escalated": "nobody acknowledged it within 900 s",
     "acknowledged": "acknowledged by ada",
+    "withdrawn": "late data showed that there was nothing",
     "resolved": "nothing new for 3600 s",
 }
 
 
+def a_drop(**fields: object) -> Anomaly:
+    sentence = "merchant m17: 0 transactions from 10:00 to 10:12, expected 16 (5.5 to 32)"
+    reason = Reason(
+        code="silence", sentence=sentence, detector="profile", type=AnomalyType.SERIES, entity_kind="merchant"
+    )
+    about = {"entity_kind": "merchant", "entity_id": "m17", "merchant_id": "m17", "kind": "series"}
+    nobody = {"user_id": None, "amount": None, "currency": None, "reasons": (reason,)}
+    return found("a1", "", type=AnomalyType.SERIES, **about | nobody | fields)
+
+
+def withdrawn_group() -> Group:
+    about = a_drop().reasons[0]
+    sentence = "merchant m17: 15 transactions from 10:00 to 10:12, expected 16 (5.5 to 32)"
+    says = msgspec.structs.replace(about, sentence=f"{sentence}; it was 0 before late data came")
+    built = Group(group_id="5b0c7aa1d2e3", route="merchants", labels=(), opened_at=NOW, last_at=NOW, told=2)
+    back = {"state": AnomalyState.WITHDRAWN, "revision": 1, "before": Severity.HIGH, "reasons": (says,)}
+    return amended(joined(built, a_drop(), NOW), a_drop(**back), NOW)
+
+
 def group(kind: str = "first") -> Group:
+    if kind == "withdrawn":
+        return withdrawn_group()
     built = Group(
         group_id="5b0c7aa1d2e3",
         route="card-testing",
@@ -54,6 +78,7 @@ def group(kind: str = "first") -> Group:
         told=3,
         acknowledged_by="ada" if kind == "acknowledged" else "",
         changes=("anomaly a1 is critical (97), it was high (88)",) if kind == "amended" else (),
+        changed=1 if kind == "amended" else 0,
     )
     for n, severity in enumerate((Severity.CRITICAL, Severity.HIGH, Severity.HIGH, Severity.HIGH)):
         anomaly = found(f"a{n}", f"customer-{n % 3}", severity, score=97.0 - n, transaction_id=f"t{n}")

@@ -38,7 +38,7 @@ class Night:
     def comes(self, *anomalies):
         entries = [(self.number + n, anomaly) for n, anomaly in enumerate(anomalies, start=1)]
         self.number += len(entries)
-        self.decisions += self.decider.take(entries, known=set(), silences=(), now=self.now).decisions
+        self.decisions += self.decider.take(entries, known={}, silences=(), now=self.now).decisions
         self.look()
 
     def look(self, later=0.0):
@@ -193,7 +193,7 @@ def test_what_is_found_otherwise_than_told_is_revised():
     night = Night(group_interval="10m", escalation=(Escalation(after="5m", channels=("phone",)),))
     night.comes(found("a1", score=70.0))
     again = [(9, found("a1", score=86.0, severity=Severity.HIGH))]
-    night.decider.take(again, known={"a1"}, silences=(), now=night.now)
+    night.decider.take(again, known={"a1": ()}, silences=(), now=night.now)
     night.look(300)
     night.look(300)
     night.look(3600)

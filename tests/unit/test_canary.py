@@ -65,7 +65,7 @@ def test_it_takes_its_own_way_alone():
     settings = AlertSettings(channels=CHANNELS, route=route, canary=("ops",))
     (anomaly,) = anomalies_of(rows((canary(), MERCHANT)), NOON)
     decider = Decider(settings, HIDING, "")
-    step = decider.take([(1, anomaly), (2, found("a1"))], known=(), silences=(), now=1e9)
+    step = decider.take([(1, anomaly), (2, found("a1"))], known={}, silences=(), now=1e9)
     told = decider.flush(1e9)
 
     assert [each.reason for each in step.decisions] == [

@@ -262,17 +262,6 @@ def test_a_prefix_of_the_feed_gives_a_prefix_of_the_result():
     assert earlier == points[: len(earlier)]
 
 
-def test_a_late_row_is_counted_and_ignored():
-    """A row for a closed window changes no point."""
-    batch = traffic(days=1)
-    late = batch[:1].with_columns(timestamp=pl.lit(START).cast(columns.TIME))
-    watch, points, _ = watched(batch)
-    with_late, same, _ = watched(pl.concat([batch[:-1], late, batch[-1:]]))
-
-    assert (watch.late, with_late.late) == (0, 1)
-    assert same == points
-
-
 def test_a_dump_of_other_windows_is_refused():
     """State of one-minute windows is no state of five-minute windows."""
     with pytest.raises(SnapshotError, match="window length"):
@@ -341,7 +330,7 @@ def test_an_event_ends_after_its_rest():
     evidence = [5.5, 0.0, 5.2, 6.5, 0.0, 0.0, 0.0, 0.0, 5.1]
 
     raised = [
-        (window, r.opened, r.level)
+        (window, r.event.opened, r.event.level)
         for window, e in enumerate(evidence)
         for r in events.step(window, np.array([e]))
     ]

@@ -132,11 +132,11 @@ def test_a_decision_says_who_suppressed_it_and_why():
     """In words that the ledger counts by; the second time it is not idle."""
     policy = AlertSettings(route=Route(channels=()), suppressions=(suppression(idle="4d"),))
     decider = Decider(policy, None, "")
-    first = decider.take([(1, anomaly("burst"))], known=(), silences=(), now=NOW.timestamp())
+    first = decider.take([(1, anomaly("burst"))], known={}, silences=(), now=NOW.timestamp())
     later = (NOW + timedelta(days=3)).timestamp()
-    second = decider.take([(2, anomaly("burst"))], known=(), silences=(), now=later)
+    second = decider.take([(2, anomaly("burst"))], known={}, silences=(), now=later)
     much_later = (NOW + timedelta(days=12)).timestamp()
-    third = decider.take([(3, anomaly("burst"))], known=(), silences=(), now=much_later)
+    third = decider.take([(3, anomaly("burst"))], known={}, silences=(), now=much_later)
 
     (decision,) = first.decisions
     assert decision.verdict == "suppressed"

@@ -61,15 +61,17 @@ class AlertBook:
             queue.advance(connection, EPOCH, epoch + 1)
         return epoch + 1
 
-    def known(self, anomaly_ids: Sequence[str]) -> set[str]:
-        """Return those of the anomalies about which something was decided."""
-        found: set[str] = set()
+    def known(self, anomaly_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Return those of the anomalies that are in groups, with the ids of these."""
+        found: dict[str, list[str]] = {}
+        d = alert_decisions
         with self._reading() as connection:
             for start in range(0, len(anomaly_ids), PART):
                 part = anomaly_ids[start : start + PART]
-                grouped = alert_decisions.c.verdict == "grouped"
-                here = sql.and_(alert_decisions.c.anomaly_id.in_(part), grouped)
-                found.update(connection.scalars(sql.select(alert_decisions.c.anomaly_id).where(here)))
+                here = sql.and_(d.c.anomaly_id.in_(part), d.c.verdict == "grouped")
+                rows = connection.execute(sql.select(d.c.anomaly_id, d.c.group_id).where(here).distinct())
+                for anomaly_id, group in rows:
+                    found.setdefault(anomaly_id, []).append(group)
         return found
 
     def told_at(self, anomaly_id: str) -> float | None:

@@ -7,11 +7,11 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
 from txwatch.ledger.tables import discoveries, offsets
-from txwatch.model import Anomaly
+from txwatch.model import Anomaly, Severity
 
 
 class Discovery(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry: an anomaly when it was found, or found to be more severe."""
+    """One entry: an anomaly when it was found, found to be more severe, or judged otherwise by late data."""
 
     number: int
     anomaly_id: str
@@ -20,12 +20,12 @@ class Discovery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def enqueue(connection: Connection, anomalies: Sequence[Anomaly], at: float) -> None:
-    """Queue anomalies that are not queued yet, or only with a lower severity."""
+    """Queue anomalies that are not queued yet, or graded otherwise than they were."""
     known = _known(connection, [anomaly.anomaly_id for anomaly in anomalies])
     rows = []
     for anomaly in anomalies:
-        if known.get(anomaly.anomaly_id, 0) < anomaly.severity:
-            known[anomaly.anomaly_id] = anomaly.severity
+        if known.get(anomaly.anomaly_id, (-1, 0)) < anomaly.grading:
+            known[anomaly.anomaly_id] = anomaly.grading
             rows.append(_row(anomaly, at))
     if rows:
         connection.execute(sql.insert(discoveries), rows)
@@ -72,14 +72,20 @@ def _row(anomaly: Anomaly, at: float) -> dict[str, object]:
     }
 
 
-def _known(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
+class _Graded(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a queued anomaly what tells which grading it is."""
+
+    severity: Severity
+    revision: int = 0
+
+
+def _known(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return the highest grading that is queued of each of these; few are there, as few are found again."""
+    found: dict[str, tuple[int, int]] = {}
+    columns = (discoveries.c.anomaly_id, discoveries.c.document)
     for start in range(0, len(ids), 500):
-        part = ids[start : start + 500]
-        query = (
-            sql.select(discoveries.c.anomaly_id, sql.func.max(discoveries.c.severity))
-            .where(discoveries.c.anomaly_id.in_(part))
-            .group_by(discoveries.c.anomaly_id)
-        )
-        found.update((row[0], row[1]) for row in connection.execute(query))
+        query = sql.select(*columns).where(discoveries.c.anomaly_id.in_(ids[start : start + 500]))
+        for name, document in connection.execute(query):
+            graded = msgspec.json.decode(document, type=_Graded)
+            found[name] = max(found.get(name, (-1, 0)), (graded.revision, int(graded.severity)))
     return found

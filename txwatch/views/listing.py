@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from rich.table import Table
 from rich.text import Text
 
-from txwatch.model import Anomaly, AnomalyLabel, AnomalyNote, Reason
+from txwatch.model import Anomaly, AnomalyLabel, AnomalyNote, AnomalyState, Reason
 from txwatch.views.palette import SEVERITY
 
 
@@ -16,7 +16,7 @@ def as_table(anomalies: Sequence[Anomaly]) -> Table:
     for column in ("id", "time", "severity", "score", "who", "amount", "why"):
         table.add_column(column, no_wrap=column != "why")
     for a in anomalies:
-        severity = Text(a.severity.word, style=SEVERITY[a.severity.word])
+        severity = Text(a.standing, style=SEVERITY.get(a.standing, "dim"))
         when = f"{a.timestamp:%Y-%m-%d %H:%M:%S}"
         table.add_row(a.anomaly_id, when, severity, f"{a.score:.0f}", _who(a), _amount(a), _why(a))
     return table
@@ -24,14 +24,14 @@ def as_table(anomalies: Sequence[Anomaly]) -> Table:
 
 def as_line(a: Anomaly) -> str:
     """Return one plain line with tabs between its parts."""
-    parts = (a.anomaly_id, f"{a.timestamp:%Y-%m-%dT%H:%M:%SZ}", a.severity.word, f"{a.score:.0f}", _who(a))
+    parts = (a.anomaly_id, f"{a.timestamp:%Y-%m-%dT%H:%M:%SZ}", a.standing, f"{a.score:.0f}", _who(a))
     return "\t".join((*parts, _amount(a), _why(a)))
 
 
 def explanation(a: Anomaly, label: AnomalyLabel | None = None, notes: Sequence[AnomalyNote] = ()) -> str:
     """Return everything that is known of an anomaly, in words, with the label in force and what was noted."""
     lines = [
-        f"{a.severity.word.upper()} anomaly {a.anomaly_id}, score {a.score:.0f} of 100",
+        _standing(a),
         f"{_who(a)}, {a.timestamp:%A %Y-%m-%d %H:%M:%S} UTC" + (", late" if a.late else ""),
         "",
         *_transaction(a),
@@ -53,6 +53,13 @@ def explanation(a: Anomaly, label: AnomalyLabel | None = None, notes: Sequence[A
         lines.append(f"Labelled {label.verdict.value} by {label.by}, {at:%Y-%m-%d %H:%M:%S} UTC")
     lines += [_note(each) for each in notes]
     return "\n".join(lines)
+
+
+def _standing(a: Anomaly) -> str:
+    if a.state is AnomalyState.WITHDRAWN:
+        return f"WITHDRAWN anomaly {a.anomaly_id}, it was {a.severity.word}"
+    was = "" if a.before is None else f"; it was {a.before.word} before late data came"
+    return f"{a.severity.word.upper()} anomaly {a.anomaly_id}, score {a.score:.0f} of 100{was}"
 
 
 def _note(note: AnomalyNote) -> str:

@@ -58,7 +58,9 @@ class Observations:
         second.transactions = self._figure("transactions_total")
 
     def discovered(self, now: datetime, anomaly: Anomaly) -> None:
-        """Take an anomaly that was found."""
+        """Take an anomaly that was found; what late data changed of one is no other."""
+        if anomaly.revision:
+            return
         word = anomaly.severity.word
         self._totals[word] += 1
         self._newest.appendleft(anomaly)

@@ -4,6 +4,7 @@ Guarantee: an anomaly is one point, so writing it again is a regrade.  Its tags 
 kind, mode) and its time (the transaction's point time; for a series its window and registered number)
 never change; all fields are written each time.  `record` is the whole anomaly; the other fields are for
 queries and dashboards; its reasons are points of their own (`surroundings`).  Reads come from `cases`.
+What is withdrawn has the severity `withdrawn` and level 0, so that dashboards pass it over.
 """
 
 from collections.abc import Iterable, Sequence
@@ -84,8 +85,8 @@ def _masked(rows: pl.DataFrame, pseudonym: Pseudonym) -> pl.DataFrame:
 def _fields(anomaly: Anomaly) -> dict[str, FieldValue]:
     return {
         "anomaly_id": anomaly.anomaly_id,
-        "severity": anomaly.severity.word,
-        "level": int(anomaly.severity),
+        "severity": anomaly.standing,
+        "level": anomaly.level,
         "score": anomaly.score,
         "type": anomaly.type.value,
         "types": _words(sorted({anomaly.type.value, *(reason.type.value for reason in anomaly.reasons)})),
@@ -126,7 +127,7 @@ def _where(query: AnomalyQuery) -> str:
     return where(
         [
             *between(query.since, query.until),
-            f"level >= {int(query.min_severity)}",
+            f"level >= {query.least_level}",
             *equal("anomaly_id", query.anomaly_id),
             *equal("user_id", query.user_id),
             *equal("merchant_id", query.merchant_id),

@@ -161,6 +161,7 @@ counted = (start) =>
                     valueColumn: "_value",
                 )
                 |> group()
+                |> filter(fn: (r) => r.severity != "withdrawn")
                 |> map(
                     fn: (r) =>
                         ({

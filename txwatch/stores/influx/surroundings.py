@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from txwatch.model import Anomaly, Reason
+from txwatch.model import Anomaly, AnomalyState, Reason
 from txwatch.stores.influx.entities import entity_bucket
 from txwatch.stores.influx.layout import LAP, NOTHING
 from txwatch.stores.influx.points import FieldValue, point, point_time
@@ -37,9 +37,10 @@ CONTEXT_TEXTS = (
 def reason_lines(anomaly: Anomaly) -> Iterable[str]:
     """Yield a line for each reason of an anomaly, as it is given: raw, or with pseudonyms."""
     for place, reason in enumerate(anomaly.reasons):
-        tags = {"code": reason.code, "detector": reason.detector, "mode": anomaly.mode.value}
         time = point_time(anomaly.timestamp, _number(anomaly.anomaly_id))
-        yield point(REASONS, tags, _reason_fields(anomaly, reason, place), time)
+        for code in _codes(anomaly, reason):
+            tags = {"code": code, "detector": reason.detector, "mode": anomaly.mode.value}
+            yield point(REASONS, tags, _reason_fields(anomaly, reason, place), time)
 
 
 def context_lines(anomaly: Anomaly, rows: pl.DataFrame) -> Iterable[str]:
@@ -57,6 +58,13 @@ def context_lines(anomaly: Anomaly, rows: pl.DataFrame) -> Iterable[str]:
         yield point(CONTEXT, tags, fields, time)
 
 
+def _codes(anomaly: Anomaly, reason: Reason) -> Iterable[str]:
+    """Return the reason's code; of what is withdrawn every one that it had: no point of it stands."""
+    if anomaly.state is AnomalyState.FOUND:
+        return (reason.code,)
+    return dict.fromkeys([reason.code, *reason.facts.get("codes", ())])
+
+
 def _reason_fields(anomaly: Anomaly, reason: Reason, place: int) -> dict[str, FieldValue]:
     return {
         "anomaly_id": anomaly.anomaly_id,
@@ -69,7 +77,7 @@ def _reason_fields(anomaly: Anomaly, reason: Reason, place: int) -> dict[str, Fi
         "expected": _number_or_none(reason.expected),
         "baseline_size": reason.baseline_size,
         "baseline_level": reason.baseline_level or "none",
-        "severity": anomaly.severity.word,
+        "severity": anomaly.standing,
         "score": anomaly.score,
         "channel": anomaly.channel or NOTHING,
         "country": anomaly.country or NOTHING,

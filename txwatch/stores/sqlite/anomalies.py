@@ -1,4 +1,7 @@
-"""Anomalies in SQLite: one row an `anomaly_id`, the document beside the columns to filter by."""
+"""Anomalies in SQLite: one row an `anomaly_id`, the document beside the columns to filter by.
+
+What is withdrawn has severity 0, so that nothing counts it that asks for a severity.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -48,7 +51,7 @@ def _conditions(query: AnomalyQuery) -> Conditions:
     where.equal("anomaly_id", query.anomaly_id)
     where.at_least("timestamp", milliseconds(query.since))
     where.below("timestamp", milliseconds(query.until))
-    where.at_least("severity", int(query.min_severity))
+    where.at_least("severity", query.least_level)
     where.equal("mode", query.mode)
     where.add("mode <> ?", query.without_mode)
     where.equal("user_id", query.user_id)
@@ -65,7 +68,7 @@ def _row(anomaly: Anomaly) -> tuple[object, ...]:
     return (
         anomaly.anomaly_id,
         milliseconds(anomaly.timestamp),
-        int(anomaly.severity),
+        anomaly.level,
         anomaly.mode.value,
         anomaly.user_id,
         anomaly.merchant_id,
