@@ -22,6 +22,7 @@ from alerts.linkserver import LedgerActs, LinkService
 from alerts.matching import Duration, seconds
 from alerts.notifier import RoutedNotifier
 from alerts.outbox import Outbox
+from alerts.pagerback import SECRET
 from alerts.policy import AlertSettings, AlertsSection
 from alerts.reloading import PolicyService
 from alerts.service import NotifierService
@@ -97,7 +98,8 @@ def open_links(workplace: Workplace, at: str | None) -> list[Service]:
     host, port = host_and_port(at)
     ledger = Ledger.open(workplace.settings.ledger_url, workplace.clock)
     acts = LedgerActs(ledger, workplace.clock, settings, environment)
-    return [LinkService(links, acts, ledger, workplace.clock, (host, port))]
+    secret = environment.get(SECRET, "")
+    return [LinkService(links, acts, ledger, workplace.clock, (host, port), secret)]
 
 
 def open_canary(workplace: Workplace, send: Send, every: str, patience: str) -> CanaryService:

@@ -2,15 +2,17 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from alerts.acknowledging import acknowledge
 from alerts.administer.opened import needed_group
 from alerts.administer.showing import Shown
 from alerts.linkpages import LinkPages
 from alerts.links import Link, Links
+from alerts.pagerback import PATH, PagerBack
 from alerts.policy import AlertSettings
 from txwatch.errors import UsageError
 from txwatch.ledger import Ledger
@@ -44,6 +46,13 @@ class LedgerActs:
         with self._lock:
             acknowledge(self._ledger.alerts(), link.subject, actor, self._clock.now().timestamp())
 
+    def acknowledge_group(self, group_id: str, actor: str) -> None:
+        """See `pagerback.Acknowledging.acknowledge_group`."""
+        with self._lock:
+            book = self._ledger.alerts()
+            if not needed_group(book, group_id).acknowledged_by:
+                acknowledge(book, group_id, actor, self._clock.now().timestamp())
+
     def label(self, link: Link, actor: str, verdict: Verdict) -> None:
         """See `linkpages.Acts.label`."""
         given = AnomalyLabel(
@@ -59,12 +68,20 @@ class LinkService:
     name = "links"
 
     def __init__(
-        self, links: Links, acts: LedgerActs, ledger: Ledger, clock: Clock, at: tuple[str, int]
+        self,
+        links: Links,
+        acts: LedgerActs,
+        ledger: Ledger,
+        clock: Clock,
+        at: tuple[str, int],
+        pagerduty_secret: str = "",
     ) -> None:
+        """Without a secret nothing is listened to that PagerDuty tells."""
         self._ledger, self._seen = ledger, Counter[str]()
         pages = LinkPages(links, acts, lambda: clock.now().timestamp(), self._count)
+        back = PagerBack(pagerduty_secret, acts, self._count) if pagerduty_secret else None
         try:
-            self._server = make_server(*at, pages, _Server, _Handler)
+            self._server = make_server(*at, _Paths(pages, back), _Server, _Handler)
         except OSError as error:
             ledger.close()
             raise UsageError(f"cannot listen on {at[0]}:{at[1]}: {error.strerror}") from error
@@ -92,6 +109,18 @@ class LinkService:
 
     def _count(self, word: str) -> None:
         self._seen[word] += 1
+
+
+class _Paths:
+    """A WSGI application of two: what comes for PagerDuty's path, and everything else."""
+
+    def __init__(self, pages: LinkPages, back: PagerBack | None) -> None:
+        self._pages, self._back = pages, back
+
+    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if self._back is not None and environ.get("PATH_INFO", "").rstrip("/").endswith(PATH):
+            return self._back(environ, start)
+        return self._pages(environ, start)
 
 
 class _Server(ThreadingMixIn, WSGIServer):
