@@ -1,7 +1,6 @@
 """The notifier: from the queue of discovered anomalies to the channels."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
 
@@ -10,35 +9,10 @@ from alerts.policy import AlertSettings, decide
 from alerts.suppressions import suppressing
 from txwatch.errors import StoreBusyError
 from txwatch.model import Anomaly
-from txwatch.ports import Health, Progress
+from txwatch.ports import Discovery, DiscoveryQueue, Health, Progress
 
 CONSUMER = "alerts"
 BATCH = 100
-
-
-class Discovery(Protocol):
-    """One entry of the queue."""
-
-    @property
-    def number(self) -> int:
-        """Its place in the order of discovery."""
-
-    @property
-    def document(self) -> bytes:
-        """The anomaly as JSON."""
-
-
-class DiscoveryQueue(Protocol):
-    """The part of the ledger that the notifier needs."""
-
-    def discovered(self, after: int, limit: int) -> Sequence[Discovery]:
-        """Return entries beyond `after`, in order of discovery."""
-
-    def queue_position(self, name: str) -> int:
-        """Return the number that `name` has handled last."""
-
-    def advance(self, name: str, number: int) -> None:
-        """Record durably that `name` has handled everything up to `number`."""
 
 
 class NotifierService:

@@ -9,38 +9,13 @@ import msgspec
 import polars as pl
 
 from txwatch.model import Anomaly
-from txwatch.ports import ContextStore, Health, Progress, TransactionQuery
+from txwatch.ports import ContextStore, DiscoveryQueue, Health, Progress, TransactionQuery
 
 CONSUMER = "context"
 BATCH = 20
 HOUR = timedelta(hours=1)
 MOST_ROWS = 200
 """The newest of them, for a user who pays without end."""
-
-
-class Discovery(Protocol):
-    """One entry of the queue."""
-
-    @property
-    def number(self) -> int:
-        """Its place in the order of discovery."""
-
-    @property
-    def document(self) -> bytes:
-        """The anomaly as JSON."""
-
-
-class DiscoveryQueue(Protocol):
-    """The part of the ledger that this service needs."""
-
-    def discovered(self, after: int, limit: int) -> Sequence[Discovery]:
-        """Return entries beyond `after`, in order of discovery."""
-
-    def queue_position(self, name: str) -> int:
-        """Return the number that `name` has handled last."""
-
-    def advance(self, name: str, number: int) -> None:
-        """Record durably that `name` has handled everything up to `number`."""
 
 
 @runtime_checkable

@@ -317,6 +317,31 @@ class Store(TransactionStore, AnomalyStore, SeriesStore, TrafficStore, Quarantin
         """Give back files and locks; safe to call twice."""
 
 
+class Discovery(Protocol):
+    """One entry of the queue."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the order of discovery."""
+
+    @property
+    def document(self) -> bytes:
+        """The anomaly as JSON."""
+
+
+class DiscoveryQueue(Protocol):
+    """The queue of what was found, as its readers need it: the ledger's, or a test's."""
+
+    def discovered(self, after: int, limit: int) -> Sequence[Discovery]:
+        """Return entries beyond `after`, in order of discovery."""
+
+    def queue_position(self, name: str) -> int:
+        """Return the number that `name` has handled last."""
+
+    def advance(self, name: str, number: int) -> None:
+        """Record durably that `name` has handled everything up to `number`."""
+
+
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """What one step of a service did: how many records it handled, and whether more can ever come."""
 

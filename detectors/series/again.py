@@ -9,9 +9,9 @@ import math
 from typing import Any
 
 from detectors.series.baseline import expected
-from detectors.series.compiled import kernel
 from detectors.series.method import Record, Records, Times
 from detectors.series.profile import RING, doubt_of, scale_of, weigh
+from detectors.series.serieskernel import kernel
 
 
 @kernel

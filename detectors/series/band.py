@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from detectors.series.compiled import kernel
 from detectors.series.method import Floats, Record, Records
+from detectors.series.serieskernel import kernel
 
 MEMORY = 288.0
 WIDTH = 3.0 * 1.2533

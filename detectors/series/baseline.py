@@ -10,8 +10,8 @@ mean of one, the level taking up the rest.
 
 import numpy as np
 
-from detectors.series.compiled import kernel
 from detectors.series.method import Record
+from detectors.series.serieskernel import kernel
 
 DAY_MS = 86_400_000
 SEASON_BINS = 288

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from detectors.series.compiled import kernel
 from detectors.series.method import Floats, Record, Records
+from detectors.series.serieskernel import kernel
 
 SCALE_MEMORY = 4000
 TAIL_MEMORY = 8000

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from detectors.series.compiled import kernel
 from detectors.series.method import Floats, Record, Records, Times
+from detectors.series.serieskernel import kernel
 
 LAG = 2
 

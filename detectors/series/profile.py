@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from detectors.series.baseline import DAY_MS, FIELDS, SEASON_BINS, collect, expected, learn, new_day
-from detectors.series.compiled import kernel
 from detectors.series.method import Floats, Record, Records, Times
+from detectors.series.serieskernel import kernel
 
 WINDOW_MINUTES = (1, 2, 3, 5, 8, 12, 15, 20, 30, 45, 60, 90, 120, 180)
 WINDOWS = len(WINDOW_MINUTES)

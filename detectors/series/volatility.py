@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from detectors.series.compiled import kernel
 from detectors.series.method import Floats, Record, Records, Times
+from detectors.series.serieskernel import kernel
 
 WINDOW = 144
 RING = WINDOW + 1
