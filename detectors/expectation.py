@@ -4,6 +4,8 @@ import numpy as np
 
 from detectors.kernels.histogram import BINS
 from detectors.kernels.means import MEAN_WIDTH
+from detectors.kernels.standin import WIDTH as STAND_IN_WIDTH
+from detectors.kernels.standin import stand_in_evidence
 from detectors.kernels.stretch import ENTITY_WIDTH, LEVELS, stretch_evidence
 from detectors.kernels.tail import FIT_WIDTH
 from detectors.method import Evidence, blank
@@ -14,10 +16,19 @@ from detectors.types import Floats, Rows32
 
 
 class Expectation:
-    """The state and settings of one stretched likelihood ratio (see `kernels.stretch`)."""
+    """The state and settings of one stretched likelihood ratio (see `kernels.stretch`).
 
-    def __init__(self, settings: Stretch) -> None:
+    With `stand_in`, what it would find by chance is scored beside it (see `kernels.standin`).
+    """
+
+    def __init__(self, settings: Stretch, *, stand_in: bool = False) -> None:
+        self._stand_in = stand_in
+        tables = {
+            "stand_in": Table("entity", (STAND_IN_WIDTH,)),
+            "before": Table("", ()),
+        }
         self.state = State(
+            **(tables if stand_in else {}),
             states=Table("entity", (ENTITY_WIDTH,)),
             segments=Table("segment", (MEAN_WIDTH,)),
             groups=Table("group", (MEAN_WIDTH,)),
@@ -54,6 +65,7 @@ class Expectation:
         state = self.state
         state.grow(entity=entities, group=rows.sizes["group"], segment=max(rows.sizes["segment"], 1))
         found = blank(np.empty(len(rows)))
+        ratios = np.empty(len(rows))
         stretch_evidence(
             rows.times,
             values,
@@ -69,9 +81,23 @@ class Expectation:
             state["tables"],
             self._settings,
             found.log_odds,
+            ratios,
             found.expected,
             found.size,
             found.level,
         )
         found.observed[:] = values
+        if self._stand_in:
+            self._score_stand_in(rows, entity, ratios, found)
         return found
+
+    def _score_stand_in(self, rows: Rows, entity: Rows32, ratios: Floats, found: Evidence) -> None:
+        stand_in_evidence(
+            rows.times,
+            entity,
+            ratios,
+            self.state["stand_in"],
+            self.state["before"],
+            self._settings,
+            found.by_chance,
+        )

@@ -46,12 +46,18 @@ class Joining:
 
     def step(self, found: Sequence[Evidence], count: int) -> tuple[Floats, Floats]:
         """Return the calibrated evidence, shape (n, methods), and the joint log odds, shape (n,)."""
-        raw = np.empty((count, len(found)))
+        raw, by_chance = np.empty((2, count, len(found)))
         for k, evidence in enumerate(found):
-            raw[:, k] = evidence.log_odds
+            raw[:, k], by_chance[:, k] = evidence.log_odds, evidence.by_chance
         calibrated, joint = np.empty_like(raw), np.empty(count)
         calibrate(
-            raw, self._is_bounded, self.state["counts"], self.state["scales"], self._settings, calibrated
+            raw,
+            by_chance,
+            self._is_bounded,
+            self.state["counts"],
+            self.state["scales"],
+            self._settings,
+            calibrated,
         )
         if self._weights.any():
             calibrated += np.where(calibrated > SILENT, self._weights, 0.0)

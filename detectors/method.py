@@ -32,6 +32,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Observations behind expected."""
     level: Rows32
     """Whose baseline it is: ENTITY_LEVEL, SEGMENT_LEVEL or POPULATION_LEVEL."""
+    by_chance: Floats
+    """Log odds of a stand-in that can find nothing but chance; SILENT where the method has none."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +115,14 @@ def blank(log_odds: Floats) -> Evidence:
     observed, expected = np.full((2, len(log_odds)), np.nan)
     size = np.zeros(len(log_odds))
     level = np.zeros(len(log_odds), dtype=np.int32)
-    return Evidence(log_odds=log_odds, observed=observed, expected=expected, size=size, level=level)
+    return Evidence(
+        log_odds=log_odds,
+        observed=observed,
+        expected=expected,
+        size=size,
+        level=level,
+        by_chance=np.full(len(log_odds), SILENT),
+    )
 
 
 def level_word(level: int) -> str:

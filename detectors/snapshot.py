@@ -14,7 +14,7 @@ import numpy as np
 from detectors.state import Array
 from txwatch.errors import SnapshotError
 
-FORMAT = "txwatch-engine-4"
+FORMAT = "txwatch-engine-5"
 _LENGTH = 8
 _CHECKSUM = 4
 

@@ -24,7 +24,8 @@ SLOPE: Final = 2
 FOUND: Final = 3
 CHANCE: Final = 4
 SHIFT: Final = 5
-STATE_WIDTH: Final = 6
+OTHERS: Final = 6
+STATE_WIDTH: Final = 7
 
 PRIOR: Final = 0
 RARE: Final = 1
@@ -42,17 +43,28 @@ _WIDTH: Final = 0.0625
 _T970: Final = 3.506557897319982
 _T995: Final = 5.298317366548036
 _FADE: Final = 1.0 - 1e-5
+_SLOW_FADE: Final = 1.0 - 3e-6
+_COUNTED: Final = -1.0
+"""Log odds from which on a find of a detector with a stand-in is counted."""
 
 
 @kernel
 def calibrate(
-    evidence: Floats, is_bounded: Flags, counts: Floats, states: Floats, settings: Floats, out: Floats
+    evidence: Floats,
+    by_chance: Floats,
+    is_bounded: Flags,
+    counts: Floats,
+    states: Floats,
+    settings: Floats,
+    out: Floats,
 ) -> None:
     """Bring each column of evidence to the common scale, row by row.
 
     Args:
         evidence: shape (n, detectors); log odds, SILENT or below where a detector says nothing.
-        is_bounded: shape (detectors,); evidence that its own tail already bounds, taken as it is.
+        by_chance: shape (n, detectors); the same of a stand-in, SILENT or below where there is none.
+        is_bounded: shape (detectors,); evidence that its own tail already bounds, taken as it is but
+            for what its stand-in finds as well.
         counts: shape (detectors, BINS); histograms of the evidence, updated.
         states: shape (detectors, STATE_WIDTH); updated.
         settings: shape (SETTINGS_WIDTH,).
@@ -62,12 +74,17 @@ def calibrate(
         largest = 0
         for k in range(evidence.shape[1]):
             e = evidence[i, k]
-            out[i, k] = e if is_bounded[k] or e <= SILENT else _scaled(e, states[k], settings)
+            if is_bounded[k]:
+                out[i, k] = e + states[k, SHIFT] if e > SILENT else e
+            else:
+                out[i, k] = _scaled(e, states[k], settings) if e > SILENT else e
             if out[i, k] > out[i, largest]:
                 largest = k
         for k in range(evidence.shape[1]):
             if not is_bounded[k] and evidence[i, k] > SILENT:
                 _learn(evidence[i, k], out[i, k] > out[i, largest] - 1.0, counts[k], states[k], settings)
+            elif by_chance[i, k] > SILENT:
+                _compare(evidence[i, k], by_chance[i, k], _others(out[i], k), states[k], settings)
 
 
 @kernel
@@ -103,11 +120,38 @@ def _learn(e: float, explains: int, counts: Floats, state: Floats, settings: Flo
 
 
 @kernel
+def _others(row: Floats, k: int) -> float:
+    """Return the largest evidence of the other detectors."""
+    largest = SILENT
+    for j in range(row.size):
+        if j != k:
+            largest = max(largest, row[j])
+    return float(largest)
+
+
+@kernel
+def _compare(e: float, by_chance: float, others: float, state: Floats, settings: Floats) -> None:
+    """Count what the detector finds beside what its stand-in finds, on the row before this one."""
+    state[FOUND] = state[FOUND] * _SLOW_FADE + (1.0 if e > _COUNTED and e > others - 1.0 else 0.0)
+    chance = by_chance > _COUNTED and by_chance > state[OTHERS] - 1.0
+    state[CHANCE] = state[CHANCE] * _SLOW_FADE + (1.0 if chance else 0.0)
+    state[OTHERS] = others
+    trusted = settings[PRIOR_COUNT] * exp(settings[EXPECTED_MORE])
+    state[SHIFT] = _shift(state[FOUND] + trusted, state[CHANCE] + settings[PRIOR_COUNT], settings)
+
+
+@kernel
+def _shift(found: float, chance: float, settings: Floats) -> float:
+    """Return the log odds by which evidence is moved."""
+    gained = settings[GAIN] * (log(found / chance) - settings[EXPECTED_MORE])
+    return float(min(max(gained, settings[LOWEST]), settings[HIGHEST]))
+
+
+@kernel
 def _refit(counts: Floats, state: Floats, settings: Floats) -> None:
     centre = quantile(counts, 0.995, _LOW, _WIDTH)
     state[CENTRE] = centre
     state[SLOPE] = (_T995 - _T970) / max(centre - quantile(counts, 0.970, _LOW, _WIDTH), _WIDTH)
-    more = log((state[FOUND] + settings[PRIOR_COUNT]) / (state[CHANCE] + settings[PRIOR_COUNT]))
-    state[SHIFT] = min(
-        max(settings[GAIN] * (more - settings[EXPECTED_MORE]), settings[LOWEST]), settings[HIGHEST]
+    state[SHIFT] = _shift(
+        state[FOUND] + settings[PRIOR_COUNT], state[CHANCE] + settings[PRIOR_COUNT], settings
     )

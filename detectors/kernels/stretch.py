@@ -13,6 +13,8 @@ a share of its rows is bad.  The evidence is the log odds that this very row is 
 from math import exp, log
 from typing import Final
 
+import numpy as np
+
 from detectors.kernels.compiled import kernel
 from detectors.kernels.histogram import BINS, LOG_LOW, LOG_WIDTH, bin_of, log_quantile, refresh_due
 from detectors.kernels.means import CLIP, MEAN_COUNT, MEAN_SUM, add_to_mean
@@ -61,6 +63,7 @@ def stretch_evidence(
     tables: Floats,
     settings: Floats,
     out: Floats,
+    ratios: Floats,
     expected: Floats,
     size: Floats,
     level: Rows32,
@@ -82,27 +85,27 @@ def stretch_evidence(
         tables: shape (groups * LEVELS, BINS); log likelihood ratio by bin of the ratio.
         settings: see the constants; the stretch factors from STRETCHES on.
         out: shape (n,); evidence in log odds.
+        ratios: shape (n,); the row's own log likelihood ratio; NaN where the row stays silent.
         expected: shape (n,); what the value was compared with.
         size: shape (n,); rows behind the entity's own mean.
         level: shape (n,); whose baseline carried the expectation.
     """
     for i in range(values.size):
-        out[i] = SILENT
+        out[i], ratios[i] = SILENT, np.nan
         if not values[i] > 0.0:
             continue
         state = states[entity[i]]
-        peers = segments[max(segment[i], 0)]
-        everyone = groups[group[i]]
+        peers, everyone = segments[max(segment[i], 0)], groups[group[i]]
         level[i] = _level(state, peers, segment[i], settings)
         expected[i] = _expectation(state, peers, everyone, segment[i], values[i], settings)
         size[i] = state[COUNT]
         cell = group[i] * LEVELS + _history(state[COUNT])
         x = log(values[i] / expected[i])
         ratio = min(_look_up(tables[cell], x), settings[ROW_LIMIT])
-        bad = _filter(state, times[i], ratio, settings)
+        bad = bad_row(state, times[i], ratio, settings)
         ready = fits[cell, SEEN] >= settings[WARM_UP]
         if ready:
-            out[i] = bad
+            out[i], ratios[i] = bad, ratio
         if learn[i] > 0.0:
             weight = 1.0 / (1.0 + exp(bad)) if ready else 1.0
             _learn_means(state, peers, everyone, segment[i], values[i], expected[i], weight, settings[KEEP])
@@ -144,7 +147,7 @@ def _look_up(table: Floats, x: float) -> float:
 
 
 @kernel
-def _filter(state: Floats, time: int, ratio: float, settings: Floats) -> float:
+def bad_row(state: Floats, time: int, ratio: float, settings: Floats) -> float:
     """Move the entity's state on and return the log odds that this row is bad."""
     onset = settings[ONSET]
     chance = onset

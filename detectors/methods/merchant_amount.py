@@ -26,7 +26,7 @@ class MerchantAmount:
     is_bounded: ClassVar[bool] = True
 
     def __init__(self, settings: DetectionSettings) -> None:
-        self._merchants = Expectation(settings.merchant_amount)
+        self._merchants = Expectation(settings.merchant_amount, stand_in=True)
 
     def states(self) -> Mapping[str, State]:
         """Return the merchants' factors and the density of the ratio."""
