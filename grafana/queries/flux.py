@@ -19,19 +19,26 @@ FILTERED = (
 
 _LIVE = 'r.mode == "live"'
 
+RANK = (
+    'if r.severity == "critical" then 4'
+    ' else if r.severity == "high" then 3'
+    ' else if r.severity == "medium" then 2 else 1'
+)
+"""The severity of a row as a number."""
+
 _CHOSEN = """\
         r.severity =~ /^${severity:regex}$/ and r.types =~ / ${type:regex} / and r.rules =~ / ${rule:regex} /
             and r.channel =~ /^${channel:regex}$/ and r.country =~ /^${country:regex}$/
-            and strings.containsStr(v: r.merchant_id, substr: ${merchant:json})
-            and strings.containsStr(v: r.user_id, substr: ${user:json})
-            and strings.containsStr(v: r.transaction_id, substr: ${transaction:json})"""
+            and r.merchant_id =~ /.*${merchant:regex}/
+            and r.user_id =~ /.*${user:regex}/
+            and r.transaction_id =~ /.*${transaction:regex}/"""
 
 _CHOSEN_REASON = """\
         r.severity =~ /^${severity:regex}$/ and r.type =~ /^${type:regex}$/
             and r.channel =~ /^${channel:regex}$/ and r.country =~ /^${country:regex}$/
-            and strings.containsStr(v: r.merchant_id, substr: ${merchant:json})
-            and strings.containsStr(v: r.user_id, substr: ${user:json})
-            and strings.containsStr(v: r.transaction_id, substr: ${transaction:json})"""
+            and r.merchant_id =~ /.*${merchant:regex}/
+            and r.user_id =~ /.*${user:regex}/
+            and r.transaction_id =~ /.*${transaction:regex}/"""
 
 
 UNFILTERED = (
@@ -120,43 +127,77 @@ def one_user(which: str) -> str:
 def counted_over_time(by: str) -> str:
     """Return the end of a query that counts rows in each interval, a table for each value of a column."""
     return f"""\
-    |> map(fn: (r) => ({{_time: r._time, {by}: r.{by}, count: 1}}))
+    |> keep(columns: ["_time", "{by}"])
+    |> duplicate(column: "{by}", as: "count")
     |> group(columns: ["{by}"])
     |> sort(columns: ["_time"])
-    |> aggregateWindow(every: $__interval, fn: sum, column: "count", timeSrc: "_start", createEmpty: false)
+    |> aggregateWindow(every: $__interval, fn: count, column: "count", timeSrc: "_start", createEmpty: false)
     |> keep(columns: ["_time", "{by}", "count"])
+"""
+
+
+def counted_by(*names: str) -> str:
+    """Return a step that counts rows by columns of few values: a row each, the number in `n`."""
+    columns = ", ".join(f'"{name}"' for name in names)
+    return f"""\
+    |> keep(columns: [{columns}])
+    |> duplicate(column: "{names[0]}", as: "n")
+    |> group(columns: [{columns}])
+    |> count(column: "n")
+    |> group()
 """
 
 
 def worst_first(by: str, most: int) -> str:
     """Return the end of a query that counts rows (with `severity`) by a column, the most frequent first.
 
-    What is counted of each severity stands in one number, four digits each: one sum a value is quick where
-    a function of ours would be called a row.
+    For columns of few values: each is a table of its own while it is counted.
+    """
+    return f"""\
+{counted_by(by, "severity")}    |> map(fn: (r) => ({{{by}: r.{by}, n: r.n, rank: {RANK}}}))
+    |> group(columns: ["{by}"])
+    |> reduce(
+        fn: (r, accumulator) => ({{
+            count: accumulator.count + r.n,
+            worst: if r.rank > accumulator.worst then r.rank else accumulator.worst,
+        }}),
+        identity: {{count: 0, worst: 0}},
+    )
+    |> group()
+    |> sort(columns: ["count", "worst"], desc: true)
+    |> limit(n: {most})
+"""
+
+
+def worst_of_many(by: str, most: int) -> str:
+    """Return the same for columns of thousands of values, such as users (rows have `_time` and `level`).
+
+    A table for each value would take seconds.  So equal values are put beside each other, by a number made
+    of them, and each row is told its place in the run of its own: the last of a run has its length, and the
+    worst severity.  Packages `contrib/qxip/hash` are needed.
     """
     return f"""\
     |> map(
-        fn: (r) => ({{{by}: r.{by}, weight:
-            if r.severity == "critical" then 1000000000000
-            else if r.severity == "high" then 100000000
-            else if r.severity == "medium" then 10000
-            else 1,
-        }}),
+        fn: (r) => ({{_time: r._time, {by}: r.{by}, worst: r.level, key: uint(v: hash.xxhash64(v: r.{by}))}}),
     )
-    |> group(columns: ["{by}"])
-    |> sum(column: "weight")
-    |> group()
-    |> map(
-        fn: (r) => ({{
-            {by}: r.{by},
-            count: r.weight / 1000000000000 + r.weight / 100000000 % 10000 + r.weight / 10000 % 10000 + r.weight % 10000,
-            worst:
-                if r.weight >= 1000000000000 then 4
-                else if r.weight >= 100000000 then 3
-                else if r.weight >= 10000 then 2
-                else 1,
-        }}),
-    )
-    |> sort(columns: ["count", "worst"], desc: true)
+    |> sort(columns: ["key", "worst"])
+    |> difference(columns: ["key"], keepFirst: true)
+    |> stateCount(fn: (r) => exists r.key and r.key == 0, column: "again")
+    |> sort(columns: ["again", "worst"], desc: true)
+    |> unique(column: "{by}")
     |> limit(n: {most})
+    |> map(fn: (r) => ({{{by}: r.{by}, count: if r.again < 0 then 1 else r.again + 1, worst: r.worst}}))
+"""
+
+
+def most_frequent(bucket: str, field: str, *, unless: str) -> str:
+    """Return a query for the value of a field that the most anomalies have, unless a variable has one."""
+    return f"""\
+{imports("array", "contrib/qxip/hash")}
+if ${{{unless}:json}} != "" then
+    array.from(rows: [{{_value: ${{{unless}:json}}}}])
+else
+{points(bucket, "anomalies", (field, "level"), having=_LIVE)}    |> filter(fn: (r) => r.{field} != "-")
+{worst_of_many(field, 1)}    |> keep(columns: ["{field}"])
+    |> rename(columns: {{{field}: "_value"}})
 """

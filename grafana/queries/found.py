@@ -7,11 +7,13 @@ from grafana.queries.flux import (
     STOP,
     UNFILTERED,
     anomalies,
+    counted_by,
     counted_over_time,
     imports,
     points,
     reasons,
     worst_first,
+    worst_of_many,
 )
 
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -40,17 +42,20 @@ USUAL_DAYS = 28
 
 def by_severity(audience: Audience) -> Query:
     """How many of each severity: one row, a column each."""
-    ones = ", ".join(
-        f'{word}: accumulator.{word} + (if r.severity == "{word}" then 1 else 0)' for word in SEVERITIES
-    )
-    zeros = ", ".join(f"{word}: 0" for word in SEVERITIES)
+    none = ", ".join(f'{{severity: "{word}", n: 0}}' for word in SEVERITIES)
+    shown = ", ".join(f'"{word}"' for word in SEVERITIES)
     text = f"""\
-{imports("array", "strings")}
-none = array.from(rows: [{{severity: ""}}])
+{imports("array")}
+none = array.from(rows: [{none}])
 found =
-{anomalies(audience.found)}    |> keep(columns: ["severity"])
+{anomalies(audience.found)}{counted_by("severity")}
 union(tables: [none, found])
-    |> reduce(fn: (r, accumulator) => ({{{ones}}}), identity: {{{zeros}}})
+    |> group(columns: ["severity"])
+    |> sum(column: "n")
+    |> group()
+    |> map(fn: (r) => ({{r with all: ""}}))
+    |> pivot(rowKey: ["all"], columnKey: ["severity"], valueColumn: "n")
+    |> keep(columns: [{shown}])
 """
     return Query(text=text, columns=SEVERITIES, uid=audience.flux)
 
@@ -58,7 +63,6 @@ union(tables: [none, found])
 def severity_over_time(audience: Audience) -> Query:
     """How many of each severity in each interval: a series each."""
     text = f"""\
-{imports("strings")}
 {anomalies(audience.found)}{counted_over_time("severity")}"""
     return Query(text=text, columns=("_time", "severity", "count"), uid=audience.flux)
 
@@ -67,15 +71,15 @@ def usual_over_time(audience: Audience) -> Query:
     """Up to how many an interval are usual: mean and two standard deviations of the 28 days before."""
     before = f"date.sub(from: {START}, d: {USUAL_DAYS}d)"
     text = f"""\
-{imports("date", "math", "strings")}
+{imports("date", "math")}
 first =
 {points(audience.found, "anomalies", ("level",), before, START)}    |> first(column: "level")
     |> findRecord(fn: (key) => true, idx: 0)
 usual =
-{anomalies(audience.found, start=before, stop=START)}    |> map(fn: (r) => ({{_time: date.truncate(t: r._time, unit: $__interval), n: 1}}))
-    |> group(columns: ["_time"])
-    |> sum(column: "n")
-    |> group()
+{anomalies(audience.found, start=before, stop=START)}    |> keep(columns: ["_time", "severity"])
+    |> sort(columns: ["_time"])
+    |> aggregateWindow(every: $__interval, fn: count, column: "severity", timeSrc: "_start", createEmpty: false)
+    |> rename(columns: {{severity: "n"}})
     |> reduce(
         fn: (r, accumulator) => ({{
             total: accumulator.total + float(v: r.n),
@@ -105,7 +109,7 @@ def newest(audience: Audience, most: int = 200) -> Query:
     """The anomalies themselves, the newest first, with the range that the page of each is to show."""
     fields = tuple(name for name in LISTED if name != "_time")
     text = f"""\
-{imports("array", "strings")}
+{imports("array")}
 first =
     if {UNFILTERED} then
         (union(
@@ -155,17 +159,17 @@ def listed(most: int) -> str:
 
 def top(audience: Audience, field: str, most: int = 10) -> Query:
     """The values of a field that the most anomalies have."""
+    many = field in {"user_id", "merchant_id"}
     text = f"""\
-{imports("strings")}
-{anomalies(audience.found, (field,))}    |> filter(fn: (r) => r.{field} != "-")
-{worst_first(field, most)}"""
+{imports("contrib/qxip/hash")}
+{anomalies(audience.found, (field, "level"))}    |> filter(fn: (r) => r.{field} != "-")
+{worst_of_many(field, most) if many else worst_first(field, most)}"""
     return Query(text=text, columns=(field, "count", "worst"), uid=audience.flux)
 
 
 def top_rules(audience: Audience, most: int = 10) -> Query:
     """The rules that hit most."""
     text = f"""\
-{imports("strings")}
 {reasons(audience.found)}    |> filter(fn: (r) => r.detector == "rules" and r.code =~ /^${{rule:regex}}$/)
 {worst_first("code", most)}"""
     return Query(text=text, columns=("code", "count", "worst"), uid=audience.flux)
@@ -174,7 +178,6 @@ def top_rules(audience: Audience, most: int = 10) -> Query:
 def seconds_to_find(audience: Audience) -> Query:
     """The 95th percentile of the seconds from a transaction's event to its anomaly."""
     text = f"""\
-{imports("strings")}
 {anomalies(audience.found, ("detected_at",))}    |> filter(fn: (r) => r.kind == "transaction")
     |> map(fn: (r) => ({{_value: float(v: r.detected_at - int(v: r._time)) / 1000000000.0}}))
     |> quantile(q: 0.95, method: "exact_selector")

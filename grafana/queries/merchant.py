@@ -3,7 +3,7 @@
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
-from grafana.queries.flux import imports, points
+from grafana.queries.flux import imports, most_frequent, points
 from grafana.queries.found import LISTED, listed
 
 _HERE = "    |> filter(fn: (r) => r.merchant_id == ${shop:json})\n"
@@ -66,22 +66,11 @@ def _hours(audience: Audience, selected: str, columns: tuple[str, ...]) -> Query
 
 
 def _named(audience: Audience) -> Query:
-    text = f"""\
-{imports("array")}
-named = array.from(rows: [{{merchant_id: ${{merchant:json}}, count: 1000000}}])
-most =
-{points(audience.found, "anomalies", ("merchant_id",))}    |> filter(fn: (r) => r.merchant_id != "-")
-    |> group(columns: ["merchant_id"])
-    |> reduce(fn: (r, accumulator) => ({{count: accumulator.count + 1}}), identity: {{count: 0}})
-    |> group()
-union(tables: [named, most])
-    |> filter(fn: (r) => r.merchant_id != "")
-    |> sort(columns: ["count"], desc: true)
-    |> limit(n: 1)
-    |> keep(columns: ["merchant_id"])
-    |> rename(columns: {{merchant_id: "_value"}})
-"""
-    return Query(text=text, columns=("_value",), uid=audience.flux)
+    return Query(
+        text=most_frequent(audience.found, "merchant_id", unless="merchant"),
+        columns=("_value",),
+        uid=audience.flux,
+    )
 
 
 def _bucket(audience: Audience) -> Query:

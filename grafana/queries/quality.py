@@ -3,7 +3,7 @@
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
-from grafana.queries.flux import counted_over_time, imports, reasons
+from grafana.queries.flux import counted_over_time, reasons
 
 YOUNG = 20
 """Observations below which a baseline still warms up."""
@@ -12,19 +12,31 @@ YOUNG = 20
 def shares(audience: Audience) -> Query:
     """What each detector and rule contributed: reasons, times it came first, mean share in percent."""
     text = f"""\
-{imports("strings")}
-{reasons(audience.found, ("place", "contribution"))}    |> group(columns: ["detector", "code"])
-    |> reduce(
-        fn: (r, accumulator) => ({{
-            reasons: accumulator.reasons + 1,
-            first: accumulator.first + (if r.place == 0 then 1 else 0),
-            total: accumulator.total + r.contribution,
-        }}),
-        identity: {{reasons: 0, first: 0, total: 0.0}},
-    )
+told =
+{reasons(audience.found, ("place", "contribution"))}    |> keep(columns: ["detector", "code", "place", "contribution"])
+each = (tables=<-) => tables |> group(columns: ["detector", "code"])
+union(
+    tables: [
+        told |> each() |> count(column: "place") |> map(fn: (r) => ({{r with figure: "reasons", _value: float(v: r.place)}})),
+        told
+            |> filter(fn: (r) => r.place == 0)
+            |> each()
+            |> count(column: "place")
+            |> map(fn: (r) => ({{r with figure: "first", _value: float(v: r.place)}})),
+        told |> each() |> mean(column: "contribution") |> map(fn: (r) => ({{r with figure: "share", _value: r.contribution}})),
+    ],
+)
     |> group()
-    |> map(fn: (r) => ({{r with share: r.total / float(v: r.reasons)}}))
-    |> drop(columns: ["total"])
+    |> pivot(rowKey: ["detector", "code"], columnKey: ["figure"], valueColumn: "_value")
+    |> map(
+        fn: (r) => ({{
+            detector: r.detector,
+            code: r.code,
+            reasons: int(v: r.reasons),
+            first: if exists r.first then int(v: r.first) else 0,
+            share: r.share,
+        }}),
+    )
     |> sort(columns: ["first", "reasons"], desc: true)
 """
     return Query(text=text, columns=("detector", "code", "reasons", "first", "share"), uid=audience.flux)
@@ -32,28 +44,39 @@ def shares(audience: Audience) -> Query:
 
 def leading(audience: Audience) -> Query:
     """How many anomalies each detector led, in each interval."""
-    return _over_time(audience, "r.place == 0", "detector", "r.detector")
+    return _over_time(audience, "r.place == 0", "detector", "detector")
 
 
 def levels(audience: Audience) -> Query:
     """On which baseline detectors' reasons stood, in each interval."""
-    return _over_time(audience, 'r.detector != "rules"', "level", "r.baseline_level")
+    return _over_time(audience, 'r.detector != "rules"', "level", "baseline_level")
 
 
 def young(audience: Audience) -> Query:
     """The share of detectors' reasons that stood on few observations, in percent, in each interval."""
     text = f"""\
-{imports("strings")}
+known =
 {reasons(audience.found, ("baseline_size",))}    |> filter(fn: (r) => exists r.baseline_size and r.detector != "rules")
+    |> keep(columns: ["_time", "baseline_size"])
+counted = (tables=<-) =>
+    tables
+        |> sort(columns: ["_time"])
+        |> aggregateWindow(every: $__interval, fn: count, column: "baseline_size", timeSrc: "_start", createEmpty: false)
+        |> keep(columns: ["_time", "baseline_size"])
+union(
+    tables: [
+        known |> counted() |> set(key: "which", value: "all"),
+        known |> filter(fn: (r) => r.baseline_size < {YOUNG}) |> counted() |> set(key: "which", value: "young"),
+    ],
+)
+    |> pivot(rowKey: ["_time"], columnKey: ["which"], valueColumn: "baseline_size")
     |> map(
         fn: (r) => ({{
             _time: r._time,
-            share: if r.baseline_size < {YOUNG} then 100.0 else 0.0,
+            share: if exists r.young then 100.0 * float(v: r.young) / float(v: r.all) else 0.0,
         }}),
     )
     |> sort(columns: ["_time"])
-    |> aggregateWindow(every: $__interval, fn: mean, column: "share", timeSrc: "_start", createEmpty: false)
-    |> keep(columns: ["_time", "share"])
 """
     return Query(text=text, columns=("_time", "share"), uid=audience.flux)
 
@@ -93,10 +116,10 @@ def series(audience: Audience) -> Query:
     )
 
 
-def _over_time(audience: Audience, condition: str, name: str, value: str) -> Query:
+def _over_time(audience: Audience, condition: str, name: str, column: str) -> Query:
     text = f"""\
-{imports("strings")}
 {reasons(audience.found, ("place", "baseline_level"))}    |> filter(fn: (r) => {condition})
-    |> map(fn: (r) => ({{_time: r._time, {name}: {value}}}))
+    |> keep(columns: ["_time", "{column}"])
+    |> duplicate(column: "{column}", as: "{name}")
 {counted_over_time(name)}"""
     return Query(text=text, columns=("_time", name, "count"), uid=audience.flux)

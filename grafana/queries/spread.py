@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from grafana.audience import Audience
 from grafana.panels.query import Query
-from grafana.queries.flux import START, STOP, anomalies, imports
+from grafana.queries.flux import START, STOP, anomalies, counted_by, imports
 from grafana.queries.found import SEVERITIES
 
 AMOUNTS = (0, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
@@ -51,7 +51,6 @@ def weekdays(audience: Audience) -> Query:
 def scores_over_time(audience: Audience) -> Query:
     """Every score at its time."""
     text = f"""\
-{imports("strings")}
 {anomalies(audience.found, ("score",))}    |> keep(columns: ["_time", "score"])
     |> sort(columns: ["_time"])
 """
@@ -68,11 +67,7 @@ import "influxdata/influxdb/schema"
 {imports("strings")}
 sets =
 {anomalies(audience.found, ("rules",))}    |> filter(fn: (r) => r.rules =~ / .+ .+ /)
-    |> map(fn: (r) => ({{rules: r.rules, count: 1}}))
-    |> group(columns: ["rules"])
-    |> sum(column: "count")
-    |> group()
-    |> map(fn: (r) => ({{r with every: ""}}))
+{counted_by("rules")}    |> map(fn: (r) => ({{rules: r.rules, count: r.n, every: ""}}))
 codes =
     schema.tagValues(bucket: "{audience.found}", tag: "code", predicate: (r) => r._measurement == "reasons" and r.detector == "rules", start: {START}, stop: {STOP})
         |> filter(fn: (r) => r._value =~ /^${{rule:regex}}$/)
@@ -99,7 +94,6 @@ def _counted(audience: Audience, fields: tuple[str, ...], key: str, which: str, 
     """
     none = ", ".join(f"{word}: if exists r.{word} then r.{word} else 0" for word in SEVERITIES)
     text = f"""\
-{imports("strings")}
 {anomalies(audience.found, fields)}{having}    |> map(fn: (r) => ({{key: {key}, severity: r.severity, n: 1}}))
     |> group(columns: ["key", "severity"])
     |> sum(column: "n")

@@ -7,7 +7,7 @@ which the tag `ub` finds among hundreds of millions (`docs/entities.md`).
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
-from grafana.queries.flux import imports, points
+from grafana.queries.flux import imports, most_frequent, points
 from grafana.queries.found import LISTED, listed
 
 _WHO = "    |> filter(fn: (r) => r.user_id == ${who:json})\n"
@@ -162,22 +162,9 @@ def kinds_of_reasons(audience: Audience) -> Query:
 
 
 def _named(audience: Audience) -> Query:
-    text = f"""\
-{imports("array")}
-named = array.from(rows: [{{user_id: ${{user:json}}, count: 1000000}}])
-most =
-{points(audience.found, "anomalies", ("user_id",))}    |> filter(fn: (r) => r.user_id != "-")
-    |> group(columns: ["user_id"])
-    |> reduce(fn: (r, accumulator) => ({{count: accumulator.count + 1}}), identity: {{count: 0}})
-    |> group()
-union(tables: [named, most])
-    |> filter(fn: (r) => r.user_id != "")
-    |> sort(columns: ["count"], desc: true)
-    |> limit(n: 1)
-    |> keep(columns: ["user_id"])
-    |> rename(columns: {{user_id: "_value"}})
-"""
-    return Query(text=text, columns=("_value",), uid=audience.flux)
+    return Query(
+        text=most_frequent(audience.found, "user_id", unless="user"), columns=("_value",), uid=audience.flux
+    )
 
 
 def _bucket(audience: Audience) -> Query:
