@@ -68,7 +68,8 @@ def _compiled(draft: Draft, window_seconds: int | None) -> Configuration:
     return Configuration(
         detection=detection,
         traffic=_traffic(detection, window_seconds),
-        rulebook=lambda: RuleBook(draft, version),
+        rulebook=lambda former=None: RuleBook(draft, version, former),
+        draft=draft,
         version=version,
         content=document.source.encode(),
         beside=document.beside,

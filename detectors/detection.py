@@ -19,6 +19,9 @@ from detectors.engine import Engine
 from detectors.guard import NOTHING_PLANNED, Guard, GuardSettings, Memory
 from detectors.rows import milliseconds
 from detectors.rules.book import RuleBook
+from detectors.rules.comparing import former_of
+from detectors.rules.draft import Draft
+from detectors.scored import Scored
 from detectors.series.traffic import TrafficSettings, TrafficWatch
 from detectors.settings import DetectionSettings
 from detectors.snapshot import PackedArray, encode, framed, opened, pack, unpack
@@ -52,8 +55,10 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     detection: DetectionSettings
     traffic: TrafficSettings
-    rulebook: Callable[[], RuleBook]
-    """Makes a rule book with empty windows."""
+    rulebook: Callable[..., RuleBook]
+    """Makes a rule book with empty windows; it may be given what was there before, for comparison."""
+    draft: Draft
+    """What it was compiled from."""
     version: str
     content: bytes = b""
     beside: dict[str, bytes] = {}
@@ -115,7 +120,8 @@ class Detection:
     def restored(cls, configuration: Configuration, payload: bytes) -> "Detection":
         """Return the detection that was dumped; raises SnapshotError when it does not fit."""
         kept, engine_payload = opened(memoryview(payload), _Kept)
-        rulebook = configuration.rulebook()
+        watch = None if kept.guard is None else kept.guard.watch
+        rulebook = configuration.rulebook(None if watch is None else watch.former)
         engine = Engine.restore(bytes(engine_payload), configuration.detection, rulebook)
         traffic = TrafficWatch(configuration.traffic)
         traffic.restore(unpack(kept.arrays) | kept.plain)
@@ -144,7 +150,10 @@ class Detection:
         part names what cannot go on: features that are defined otherwise, detectors whose memory has another
         shape, traffic series whose windows have another length.  This one is used no longer.
         """
-        rulebook = configuration.rulebook()
+        before = None if trusted else self._configuration.version
+        former = None if trusted else former_of(self._configuration.draft, configuration.draft)
+        guard = self.guard.begin(configuration.guard, configuration.version, before, planned, former)
+        rulebook = configuration.rulebook(None if guard.watch is None else guard.watch.former)
         engine, anew = self._engine.changed(configuration.detection, rulebook)
         traffic = TrafficWatch(configuration.traffic)
         try:
@@ -152,8 +161,6 @@ class Detection:
         except SnapshotError:
             traffic = TrafficWatch(configuration.traffic)
             anew.append("traffic series")
-        before = None if trusted else self._configuration.version
-        guard = self.guard.begin(configuration.guard, configuration.version, before, planned)
         following = Detection(
             engine,
             traffic,
@@ -175,7 +182,7 @@ class Detection:
         at = now()
         points, series_anomalies = self._traffic.step(rows[scored.fresh], at)
         anomalies = self._engine.anomalies(rows, scored, at)
-        self.guard.step(rows, [*anomalies, *series_anomalies])
+        self.guard.step(rows, [*anomalies, *series_anomalies], _before(scored, anomalies))
         times = milliseconds(rows["timestamp"])
         drift_points, drifts = self._drift.step(times[scored.fresh], scored, at, self._engine.versions)
         return Findings(
@@ -256,6 +263,15 @@ class Detection:
     def faults(self) -> list[str]:
         """Return what is set aside, in sentences; nothing when all is well."""
         return list(self._rulebook.faults())
+
+
+def _before(scored: Scored, anomalies: Sequence[Anomaly]) -> dict[str, int] | None:
+    """Return the severity of each anomaly under the rules before the change that is watched."""
+    judged = scored.judged
+    if judged.severity_before is None:
+        return None
+    before = judged.severity_before[judged.severity > 0].tolist()
+    return {each.anomaly_id: int(level) for each, level in zip(anomalies, before, strict=True)}
 
 
 def rules_of(payload: bytes) -> str:

@@ -232,12 +232,15 @@ class Engine:
         columns = published(part, rows, self._rulebook.columns if self._rulebook else ())
         hits = self._hits(columns, rows)
         score = score_of(joint)
-        severity = np.maximum(self._grading.severities(score, threshold), _floors(hits, len(rows)))
+        own = self._grading.severities(score, threshold)
+        severity = np.maximum(own, _floors(hits, len(rows)))
+        former = None if hits is None else hits.former
         for method in self._fitted:
             method.flagged(severity > 0)
         return Judged(
             score=score,
             severity=severity,
+            severity_before=None if former is None else np.maximum(own, _floors(former, len(rows))),
             is_late=self._late(rows.times),
             evidence=evidence,
             threshold=threshold,

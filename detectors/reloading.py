@@ -102,6 +102,8 @@ class RulesService:
         if not self._detector.replaying:
             if self._ready is None and (why := self._detector.guard.flood()) is not None:
                 self._roll_back(why)
+            for sentence in self._detector.guard.quiet():
+                self._tell_quiet(sentence)
             if self._ready is not None:
                 self._change(self._ready)
         waiting = self._reading is not None or self._ready is not None or self._file.unsettled
@@ -257,6 +259,13 @@ class RulesService:
         self._fault = f"rules {bad} were rolled back and stay out: {why}"
         self._mark("rules rolled back", f"{version} instead of {bad}: {why}")
         self._detector.tell(rolled_back(bad, version, why, self._clock.now()))
+
+    def _tell_quiet(self, sentence: str) -> None:
+        """Tell that a rule hits far less than was planned; nothing is rolled back for that."""
+        facts = {"version": self._detector.configuration.version, "what": sentence}
+        self._ledger.record(self._file.path.name, "rule quieter than planned", facts)
+        self._mark("rule quieter than planned", sentence)
+        self._note = sentence
 
     def _tell_broken_rules(self) -> None:
         for fault in set(self._detector.faults()) - self._told_faults:

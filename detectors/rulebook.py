@@ -40,6 +40,10 @@ class RuleHits(Protocol):
     def shadow(self) -> "RuleHits | None":
         """The same of the rules that are only counted."""
 
+    @property
+    def former(self) -> "RuleHits | None":
+        """While a change of rules is watched, the same of the rules before it."""
+
     def followed_by(self, then: Any) -> "RuleHits":
         """Return these rows and those after them, of the same book, as one."""
 

@@ -25,6 +25,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """0 to 100; higher is stranger."""
     severity: Codes
     """0 is no anomaly, else model.Severity."""
+    severity_before: Codes | None = None
+    """While a change of rules is watched: the severity under the rules before it."""
     is_late: Flags
     evidence: Floats
     """Shape (m, detectors); calibrated log odds, SILENT (-20) where a detector has nothing to say."""
@@ -86,8 +88,10 @@ def joined(parts: Sequence[Judged]) -> Judged:
     """Return stretches of rows that follow each other as one."""
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
     hits = [part.hits for part in parts if part.hits is not None]
+    before = [part.severity_before for part in parts if part.severity_before is not None]
     return Judged(
         **arrays,
+        severity_before=np.concatenate(before) if len(before) == len(parts) else None,
         found=[
             _one_after_another(evidence) for evidence in zip(*(part.found for part in parts), strict=True)
         ],

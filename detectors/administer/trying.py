@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from detectors.administer.statistics import statistics, told
 from detectors.configuration import drafted
+from detectors.guard import RULE
 from detectors.inforce import in_force, refuse_faults
 from detectors.planning.command import planned
 from detectors.planning.told import told_differences, told_figures
@@ -44,7 +45,9 @@ def plan(
         with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
             found = planned(workplace, used, file, days, warm_up, _looking(bar))
         if found.figures is not None:
+            per = max(found.figures.transactions, 1)
             expected = {"all": found.figures.share, "high": found.figures.share_high}
+            expected |= {f"{RULE}{each.rule}": each.hits / per for each in found.figures.overlaps}
             workplace.ledger.rules().expect(found.version, expected)
     if as_json:
         typer.echo(msgspec.json.encode(found))

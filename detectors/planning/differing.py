@@ -6,14 +6,13 @@ from typing import Any, Literal
 import msgspec
 
 from detectors.rules.book import definitions
+from detectors.rules.comparing import live_rules, reads, seen, touched_names
 from detectors.rules.draft import Draft
 from detectors.rules.features import Feature
 from detectors.rules.spec import RuleSpec
 from txwatch.model import Severity
 
 Sign = Literal["+", "-", "~"]
-UNSEEN = ("hits", "misses", "description")
-"""Keys of a rule that change nothing that is detected."""
 SETTINGS = ("base_currency", "detectors", "severity", "calendar", "alerts", "suppressions", "retention")
 UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"))
 
@@ -39,37 +38,25 @@ def differences(before: Draft, after: Draft) -> list[Difference]:
 
 def changed_rules(before: Draft, after: Draft) -> list[str]:
     """Return the ids of rules that are new or detect otherwise, also through a feature or a list."""
-    old = {rule.spec.id: _seen(rule.spec) for rule in before.rules}
-    touched = {each.what.partition(" ")[2] for each in (*_features(before, after), *_lists(before, after))}
+    old, new, touched = live_rules(before), live_rules(after), touched_names(before, after)
     return [
-        rule.spec.id
-        for rule in after.rules
-        if rule.spec.mode == "live"
-        and (old.get(rule.spec.id) != _seen(rule.spec) or _reads(rule.when, touched))
+        name
+        for name, rule in new.items()
+        if name not in old or seen(old[name].spec) != seen(rule.spec) or reads(rule.when, touched)
     ]
 
 
 def severe_changes(before: Draft, after: Draft) -> list[str]:
     """Return what differs that is severe: rules that are or were high or more, and settings of detection."""
-    old = {rule.spec.id: rule for rule in before.rules}
-    new = {rule.spec.id: rule for rule in after.rules}
-    touched = {each.what.partition(" ")[2] for each in (*_features(before, after), *_lists(before, after))}
-    changed = [
-        name
-        for name in {**old, **new}
-        if name not in old
-        or name not in new
-        or _seen(old[name].spec) != _seen(new[name].spec)
-        or _reads(new[name].when, touched)
-    ]
+    old, new, touched = live_rules(before), live_rules(after), touched_names(before, after)
     severe = [
         f"rule {name}"
-        for name in changed
-        if any(
-            rules[name].severity >= Severity.HIGH and rules[name].spec.mode == "live"
-            for rules in (old, new)
-            if name in rules
-        )
+        for name in {**old, **new}
+        if any(rules[name].severity >= Severity.HIGH for rules in (old, new) if name in rules)
+        if name not in old
+        or name not in new
+        or seen(old[name].spec) != seen(new[name].spec)
+        or reads(new[name].when, touched)
     ]
     settings = (each.what for name in ("detectors", "severity") for each in _settings(name, before, after))
     return [*severe, *settings]
@@ -133,21 +120,12 @@ def _rules(before: Draft, after: Draft) -> Iterator[Difference]:
 
 
 def _rule(before: RuleSpec, after: RuleSpec) -> Iterator[Difference]:
-    old, new = _seen(before), _seen(after)
+    old, new = seen(before), seen(after)
     for key in new:
         if old[key] != new[key]:
             yield Difference(
                 sign="~", what=f"rule {after.id}", sentence=f"{key}: {_flat(old[key])} -> {_flat(new[key])}"
             )
-
-
-def _seen(spec: RuleSpec) -> dict[str, Any]:
-    return {key: value for key, value in msgspec.structs.asdict(spec).items() if key not in UNSEEN}
-
-
-def _reads(when: Any, touched: set[str]) -> bool:
-    named = when.columns | {asked.list for asked in when.memberships}
-    return bool(named & touched)
 
 
 def _settings(name: str, before: Draft, after: Draft) -> Iterator[Difference]:

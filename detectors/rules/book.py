@@ -20,8 +20,9 @@ import polars as pl
 
 from detectors.rulebook import BuiltIns, EntityRows
 from detectors.rules.batch import Batch
-from detectors.rules.draft import Draft, draft
+from detectors.rules.draft import Draft, draft, reread
 from detectors.rules.features import Feature
+from detectors.rules.former import Former
 from detectors.rules.hits import Hits
 from detectors.rules.inputs import input_of
 from detectors.rules.lists import lists_for_hash
@@ -42,13 +43,17 @@ FORMAT = 2
 class RuleBook:
     """The rules in force, with the state of the windows that they declare."""
 
-    def __init__(self, drafted: Draft, version: str) -> None:
-        """Take the rules of a draft without errors and its `version_of`; see `compile_rules`."""
+    def __init__(self, drafted: Draft, version: str, former: Former | None = None) -> None:
+        """Take the rules of a draft without errors and its `version_of`; see `compile_rules`.
+
+        What was there before, `former`, is evaluated too, for the comparison.
+        """
         self._features = drafted.features
         self._lists = drafted.lists
         self._live = tuple(rule for rule in drafted.rules if rule.spec.mode == "live")
         self._shadow = tuple(rule for rule in drafted.rules if rule.spec.mode == "shadow")
-        self._rules = self._live + self._shadow
+        self._former, self._kept = _former(drafted, former, self._live)
+        self._rules = self._live + self._shadow + self._former
         self._conditions = [rule.condition() for rule in self._rules]
         self._inputs = {feature.name: input_of(feature) for feature in self._features}
         self._windows = Windows(self._features, definitions(drafted))
@@ -59,7 +64,7 @@ class RuleBook:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules that are evaluated: live, then shadow."""
-        return self._rules
+        return self._live + self._shadow
 
     def step(self, frame: pl.DataFrame, rows: EntityRows, built_ins: BuiltIns = NOTHING) -> Hits:
         """Move the windows on by these rows and return what holds for each.
@@ -76,9 +81,17 @@ class RuleBook:
             features = self._step_features(batch, frame, rows)
             batch.add(features)
             matrix = self._evaluate(batch)
-        count = len(self._live)
-        shadow = Hits(matrix=matrix[:, count:], rules=self._shadow, features=features)
-        return Hits(matrix=matrix[:, :count], rules=self._live, features=features, shadow=shadow)
+        live = len(self._live)
+        both = live + len(self._shadow)
+        shadow = Hits(matrix=matrix[:, live:both], rules=self._shadow, features=features)
+        former = None
+        if self._kept is not None:
+            held = np.hstack([matrix[:, self._kept], matrix[:, both:]])
+            rules = tuple(self._live[place] for place in self._kept) + self._former
+            former = Hits(matrix=held, rules=rules, features=features)
+        return Hits(
+            matrix=matrix[:, :live], rules=self._live, features=features, shadow=shadow, former=former
+        )
 
     def reasons(self, hits: Hits, i: int, values: Mapping[str, object]) -> list[Reason]:
         """Return one reason for each rule that holds for row `i`, the severest first."""
@@ -94,11 +107,12 @@ class RuleBook:
         return [
             f"rule {self._rules[place].spec.id} is set aside until the next change of rules.yaml: {why}"
             for place, why in sorted(self._set_aside.items())
+            if place < len(self.rules)
         ]
 
     def set_aside(self) -> list[str]:
         """Return the ids of the rules that were set aside."""
-        return [self._rules[place].spec.id for place in sorted(self._set_aside)]
+        return [self._rules[place].spec.id for place in sorted(self._set_aside) if place < len(self.rules)]
 
     def dump(self) -> bytes:
         """Return the state of the windows."""
@@ -176,6 +190,16 @@ def definitions(drafted: Draft) -> dict[str, str]:
         word = _hash(_definition(feature, drafted.lists))
         found[feature.name] = f"{word}-{sum(each.startswith(word) for each in found.values())}"
     return found
+
+
+def _former(
+    drafted: Draft, former: Former | None, live: Sequence[Rule]
+) -> tuple[tuple[Rule, ...], list[int] | None]:
+    """Return the rules of before that are others now, and the places of those that are the same."""
+    if former is None:
+        return (), None
+    kept = [place for place, rule in enumerate(live) if rule.spec.id not in former.changed]
+    return reread(former.rules, drafted), kept
 
 
 def _reason(rule: Rule, values: Mapping[str, object]) -> Reason:

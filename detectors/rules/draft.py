@@ -1,6 +1,6 @@
 """A rules file on its way to a rule book: as much of it as could be read, and every problem found."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -56,6 +56,13 @@ def draft(document: RulesDocument) -> Draft:
     )
 
 
+def reread(specs: Sequence[RuleSpec], drafted: Draft) -> tuple[Rule, ...]:
+    """Return rules of another file as this one reads them; those that it cannot read are left out."""
+    drafting = _Drafting(drafted.document)
+    known = drafted.kinds
+    return tuple(rule for spec in specs for rule in drafting.rule(0, spec, known, drafted.lists))
+
+
 class _Drafting:
     """Collects problems while the sections are read."""
 
@@ -104,7 +111,7 @@ class _Drafting:
             else:
                 spec = msgspec.convert(data, RuleSpec)
                 self._refuse_repeated(spec.id, first_place.setdefault(spec.id, place), place)
-                found += [(place, rule) for rule in self._rule(place, spec, known, lists)]
+                found += [(place, rule) for rule in self.rule(place, spec, known, lists)]
         return found
 
     def _head(self) -> None:
@@ -139,13 +146,14 @@ class _Drafting:
         if isinstance(when, str):
             self._condition(("rules", place, "when"), when, known, lists)
 
-    def _rule(
+    def rule(
         self,
         place: int,
         spec: RuleSpec,
         known: Mapping[str, Kind],
         lists: Mapping[str, frozenset[str]],
     ) -> Iterator[Rule]:
+        """Yield the rule, or nothing where something is wrong with it."""
         path: TreePath = ("rules", place)
         when = self._condition((*path, "when"), spec.when, known, lists)
         message = self._message(path, spec, known)

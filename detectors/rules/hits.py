@@ -22,6 +22,8 @@ class Hits(msgspec.Struct, frozen=True, kw_only=True):
     features: dict[str, Floats]
     """The declared features of each row, by name; NaN where there is none."""
     shadow: "Hits | None" = None
+    former: "Hits | None" = None
+    """While a change of rules is watched: what the rules before it hit, in the same form."""
 
     @property
     def ids(self) -> Sequence[str]:
@@ -38,6 +40,14 @@ class Hits(msgspec.Struct, frozen=True, kw_only=True):
         features = {
             name: np.concatenate([column, then.features[name]]) for name, column in self.features.items()
         }
-        shadow = None if self.shadow is None or then.shadow is None else self.shadow.followed_by(then.shadow)
-        matrix = np.concatenate([self.matrix, then.matrix])
-        return Hits(matrix=matrix, rules=self.rules, features=features, shadow=shadow)
+        return Hits(
+            matrix=np.concatenate([self.matrix, then.matrix]),
+            rules=self.rules,
+            features=features,
+            shadow=_both(self.shadow, then.shadow),
+            former=_both(self.former, then.former),
+        )
+
+
+def _both(first: Hits | None, then: Hits | None) -> Hits | None:
+    return None if first is None or then is None else first.followed_by(then)

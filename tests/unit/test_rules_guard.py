@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from detectors.guard import Guard, GuardSettings, Memory
+from detectors.rules.former import Former
 from txwatch.model import Anomaly, AnomalyType, Mode, Severity
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -20,14 +21,24 @@ class Stream:
     def __init__(self, guard: Guard) -> None:
         self.guard, self.now, self.number = guard, START, 0
 
-    def run(self, minutes: float, share: float, severity=Severity.MEDIUM, mode=Mode.LIVE) -> float | None:
-        """Step batches of 100; return after how many minutes the guard calls a flood, None if never."""
+    def run(
+        self, minutes: float, share: float, severity=Severity.MEDIUM, mode=Mode.LIVE, before=None, rules=()
+    ) -> float | None:
+        """Step batches of 100; return after how many minutes the guard calls a flood, None if never.
+
+        `before` is the severity that all of them had under the rules before, `rules` what hit them.
+        """
         since = self.now
         while self.now < since + timedelta(minutes=minutes):
             times = [self.now + timedelta(milliseconds=100 * n) for n in range(100)]
+            found = [
+                msgspec.structs.replace(each, rules=rules)
+                for each in self.anomalies(times, share, severity, mode)
+            ]
             self.guard.step(
                 pl.DataFrame({"timestamp": pl.Series(times, dtype=pl.Datetime("ms", "UTC"))}),
-                self.anomalies(times, share, severity, mode),
+                found,
+                None if before is None else {each.anomaly_id: before for each in found},
             )
             self.now += timedelta(seconds=10)
             if self.guard.flood() is not None:
@@ -153,3 +164,75 @@ def test_its_sentence_has_the_numbers(stream):
         "100 of 100 transactions in 0.2 min of event time are anomalies, 100.0%; it was 0."
     )
     assert said.endswith("may be")
+
+
+FORMER = Former(changed=("r",), rules=())
+
+
+def compared(stream: Stream, **planned: float) -> None:
+    """A change of rules alone, with the rules before it evaluated beside."""
+    plan = {f"rule {name}": share for name, share in planned.items()}
+    stream.guard = stream.guard.begin(SETTINGS, "new", "old", plan, FORMER)
+
+
+@pytest.fixture
+def settled():
+    """Two hours with one anomaly in two hundred."""
+    made = Stream(Guard(SETTINGS))
+    made.run(120, 0.005)
+    return made
+
+
+def test_an_attack_that_the_rules_before_would_have_found_too_is_no_flood(settled):
+    """However many it brings, and however severe."""
+    compared(settled)
+
+    assert settled.run(30, 0.6, Severity.CRITICAL, before=Severity.CRITICAL) is None
+
+
+def test_what_only_the_change_finds_is_a_flood(settled):
+    compared(settled)
+
+    assert settled.run(10, 0.2, before=0) <= 2
+    assert "are anomalies by this change" in settled.guard.flood()
+
+
+def test_what_the_change_makes_severe_is_a_flood(settled):
+    """They were found before, and nobody was woken for them."""
+    compared(settled)
+
+    assert settled.run(70, 0.2, Severity.CRITICAL, before=Severity.LOW) <= 2
+
+
+def test_anomalies_that_no_rule_can_make_do_not_count_where_only_rules_changed(settled):
+    """Those of series: they are in no comparison."""
+    compared(settled)
+    settled.guard.step(
+        pl.DataFrame({"timestamp": pl.Series([settled.now], dtype=pl.Datetime("ms", "UTC"))}),
+        settled.anomalies([settled.now] * 100, 1.0, Severity.CRITICAL, Mode.LIVE),
+        {},
+    )
+
+    assert settled.guard.watch.found == {"all": 0, "high": 0}
+
+
+def test_a_rule_that_hits_far_less_than_planned_is_told_once_when_the_watch_ends(settled):
+    """One that does what the plan said is not."""
+    compared(settled, silent=0.01, right=0.005)
+    settled.run(59, 0.005, before=0, rules=("right",))
+    early = settled.guard.quiet()
+    settled.run(2, 0.005, before=0, rules=("right",))
+
+    (said,) = settled.guard.quiet()
+    assert early == []
+    assert said.startswith("rule silent hit 0 of 36,")
+    assert "a plan said 1.00%" in said
+    assert settled.guard.quiet() == []
+
+
+def test_a_few_hits_less_than_a_rare_plan_are_chance(settled):
+    """Two planned in 36,000, none seen."""
+    compared(settled, rare=2 / 36_000)
+    settled.run(61, 0.005, before=0)
+
+    assert settled.guard.quiet() == []

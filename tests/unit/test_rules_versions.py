@@ -127,7 +127,7 @@ def test_a_flood_is_rolled_back_and_told(bench):
     assert (newest.number, newest.actor) == (3, "the guard")
     assert told.startswith("rules ")
     assert "were rolled back to " in told
-    assert "400 of 400 transactions" in told
+    assert "399 of 400 transactions" in told  # the rules before would have found one of them too
     assert bench.actions() == ["rules in use", "rules in use", "rules rolled back"]
 
 
