@@ -39,10 +39,17 @@ class Membership:
         self._begin = begin
         self._gone: set[Partition] = set()
         self._paused = False
+        self._left = False
 
     def join(self, consumer: Consumer, topics: Sequence[str]) -> None:
         """Enter the group."""
         consumer.subscribe(list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose)
+
+    def leave(self) -> None:
+        """Give up all partitions; what the group still says to this membership no longer counts."""
+        self._left = True
+        self._leave_behind(_listed(self.assigned))
+        self.assigned = set()
 
     def pause(self, consumer: Consumer) -> None:
         """Let nothing more be fetched."""
@@ -72,6 +79,8 @@ class Membership:
         self._names.doubt(each.topic for each in partitions)
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._left:
+            return
         try:
             self._offsets.commit_now(consumer, _places(partitions))
         except KafkaException as error:
@@ -79,6 +88,8 @@ class Membership:
         self._lose(consumer, partitions)
 
     def _lose(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._left:
+            return
         consumer.incremental_unassign(partitions)
         self.rebalances += 1
         self.assigned -= _places(partitions)

@@ -31,6 +31,10 @@ ASSIGNED_WITHIN = 30.0
 """Seconds until a run to the end gives up waiting for its first partition."""
 
 CLOSED_WITHIN = 5.0
+
+ANSWERED_WITHIN = 60.0
+"""Seconds after which a commit is not answered any more, while messages arrive."""
+
 GLANCE_SECONDS = 0.2
 
 _NO_ROWS = pl.DataFrame(schema=POSITION | TRANSACTION)
@@ -56,7 +60,8 @@ class KafkaSource:
     Back-pressure: while the collector holds what it could not write yet, all partitions are paused and the
     group still hears of us; at most one batch and librdkafka's bounded queue are in memory.  On a rebalance
     what was read of a partition that goes is dropped: its next owner reads it again.  A topic made anew is
-    read from its beginning, as another source.
+    read from its beginning, as another source.  Where Kafka sends messages and answers no commit, the group
+    is joined anew, and what was not committed comes again and is known.
     """
 
     def __init__(
@@ -74,22 +79,12 @@ class KafkaSource:
         self._now = now
         self._keep = reading.keep
         self._until_end = reading.until_end
+        self._reading = reading
+        self._forget = forget
         self._trouble = Trouble()
-        self._offsets = Offsets(self._trouble)
-        self._lag = Lag()
-        callbacks = {
-            "error_cb": self._trouble.note,
-            "on_commit": self._offsets.answered,
-            "stats_cb": self._lag.heard,
-        }
         self._names = TopicNames(opened(AdminClient, reading.client), reading.epoch)
-        config = reading.consumer | {"enable.partition.eof": reading.until_end}
-        self._consumer = opened(Consumer, config | callbacks)
-        self._intake = Intake(self._consumer, self._trouble)
-        self._membership = Membership(self._names, self._offsets, self._trouble, forget, self._intake.begin)
-        self._membership.join(self._consumer, reading.topics)
+        self._join()
         self._rebalances_seen = 0
-        self._deadline = time.monotonic() + ASSIGNED_WITHIN
         self._closed = False
 
     def read(self, limit: int) -> Collected:
@@ -99,6 +94,9 @@ class KafkaSource:
         self._membership.gone()
         if not found.positions:
             self._offsets.commit(self._consumer, {})
+        elif self._offsets.unanswered_for() > ANSWERED_WITHIN:
+            self._join_anew()
+            return self._nothing()
         return found
 
     def hold(self, pending: Collected) -> Collected:
@@ -145,9 +143,37 @@ class KafkaSource:
         if self._closed:
             return
         self._closed = True
+        self._leave().join(CLOSED_WITHIN)
+
+    def _join(self) -> None:
+        self._offsets = Offsets(self._trouble)
+        self._lag = Lag()
+        callbacks = {
+            "error_cb": self._trouble.note,
+            "on_commit": self._offsets.answered,
+            "stats_cb": self._lag.heard,
+        }
+        config = self._reading.consumer | {"enable.partition.eof": self._until_end}
+        self._consumer = opened(Consumer, config | callbacks)
+        self._intake = Intake(self._consumer, self._trouble)
+        self._membership = Membership(
+            self._names, self._offsets, self._trouble, self._forget, self._intake.begin
+        )
+        self._membership.join(self._consumer, self._reading.topics)
+        self._deadline = time.monotonic() + ASSIGNED_WITHIN
+
+    def _join_anew(self) -> None:
+        """Leave the group and come back as another consumer; nobody waits for the old one to be gone."""
+        rebalances = self._membership.rebalances
+        self._membership.leave()
+        self._leave()
+        self._join()
+        self._membership.rebalances = rebalances + 1
+
+    def _leave(self) -> threading.Thread:
         leaving = threading.Thread(target=self._consumer.close, name="leave Kafka", daemon=True)
         leaving.start()
-        leaving.join(CLOSED_WITHIN)
+        return leaving
 
     def _read(self, limit: int, wait: float) -> Collected:
         messages = self._intake.take(limit, wait)

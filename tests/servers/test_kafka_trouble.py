@@ -76,8 +76,8 @@ def test_a_collector_waits_for_a_topic_that_comes_later(topics, open_collector):
 def test_a_broker_that_is_killed_and_comes_back_costs_nothing(kafka, topics, open_collector):
     """All is stored; a commit that the dead broker swallowed is made up for by the next collector at least.
 
-    librdkafka may leave a commit unanswered for minutes after the group's coordinator was killed (seen in
-    one of five runs): the messages are stored, the lag told by Kafka stays until then.
+    librdkafka may leave a commit unanswered after the group's coordinator was killed (in one of five
+    runs): the messages are stored, the lag stays until the collector joins anew, a minute later.
     """
     topic = topics.make()
     topics.produce(topic, [message(number) for number in range(100)])
@@ -95,6 +95,27 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(kafka, topics, ope
 
     assert collector.store.ids == sorted(f"t{number}" for number in range(200))
     assert collector.figure("kafka_errors_total", error="transport") >= 1
+
+
+def test_a_collector_whose_commits_are_not_answered_joins_anew_and_goes_on(
+    topics, open_collector, monkeypatch
+):
+    """What was not committed comes again; it is stored once, and the same collector's commits arrive."""
+    topic = topics.make(partitions=3)
+    topics.produce(topic, [message(number) for number in range(100)])
+    collector = open_collector(topics.address(topic))
+    collector.until(lambda: collector.has(100))
+    before = collector.figure("kafka_rebalances_total")
+    monkeypatch.setattr("collector.kafka.source.ANSWERED_WITHIN", -1.0)
+    topics.produce(topic, [message(number) for number in range(100, 200)])
+    collector.until(lambda: collector.figure("kafka_partitions") == 0)
+    monkeypatch.undo()
+
+    collector.until(lambda: collector.has(200))
+    collector.until(lambda: sum(max(0, each) for each in topics.committed(topic, topic, 3)) == 200)
+
+    assert collector.store.ids == sorted(f"t{number}" for number in range(200))
+    assert collector.figure("kafka_rebalances_total") > before
 
 
 def test_a_collector_ends_although_kafka_is_away(kafka, topics, open_collector):
