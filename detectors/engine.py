@@ -296,7 +296,9 @@ class Engine:
 
 
 def _taken(new: "Remembering", old: "Remembering") -> bool:
-    """Let one take over the memory of the other; tell whether it fits."""
+    """Let one take over the memory of the other, which is used no longer; tell whether it fits."""
+    if type(new) is State and type(old) is State and new.adopt(old):
+        return True
     try:
         new.load(old.dump())
     except SnapshotError:
