@@ -21,6 +21,8 @@ from detectors import snapshot
 from detectors.features import FeatureState
 from detectors.feedback import FeedbackMethod
 from detectors.joining import Joining
+from detectors.kernels.join import join
+from detectors.kernels.tail import SILENT
 from detectors.method import Evidence, FittedMethod, silent
 from detectors.methods import all_methods
 from detectors.publish import Published, published
@@ -32,7 +34,7 @@ from detectors.scored import Judged, Scored, joined, spread
 from detectors.settings import DetectionSettings
 from detectors.severity import Grading, score_of
 from detectors.state import Array, State
-from detectors.types import Codes, Flags, Times
+from detectors.types import Codes, Flags, Floats, Times
 from txwatch import __version__
 from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly, Reason
@@ -62,6 +64,7 @@ class Engine:
         self._features = FeatureState(rulebook.columns if rulebook else ())
         self._methods = all_methods(settings)
         self._fitted = [method for method in self._methods if isinstance(method, FittedMethod)]
+        self._feedback = [method for method in self._methods if isinstance(method, FeedbackMethod)]
         self._joining = Joining(self._methods, settings.calibration, settings.severity.weights)
         self._grading = Grading(settings)
         self._watermark = 0
@@ -103,18 +106,16 @@ class Engine:
         They may come as early as they are known: each counts from the label delay on.
         """
         reported = self._builder.reported(frauds)
-        for method in self._methods:
-            if isinstance(method, FeedbackMethod):
-                method.confirm(reported)
+        for feedback in self._feedback:
+            feedback.confirm(reported)
         for method in self._fitted:
             method.leave_out(reported.keys)
 
     def withdraw(self, frauds: pl.DataFrame) -> None:
         """Forget that these were frauds, which `confirm` was told; of kept samples they stay out."""
         reported = self._builder.reported(frauds)
-        for method in self._methods:
-            if isinstance(method, FeedbackMethod):
-                method.withdraw(reported)
+        for feedback in self._feedback:
+            feedback.withdraw(reported)
 
     def anomalies(self, batch: pl.DataFrame, scored: Scored, detected_at: datetime) -> list[Anomaly]:
         """Return the anomalies of a batch that was just scored; `detected_at` stamps them."""
@@ -220,8 +221,9 @@ class Engine:
         return sizes | {"state_bytes": float(self.nbytes())}
 
     def _bounds(self, rows: Rows) -> list[int]:
-        """Return where rows are cut: a model changes only between what is judged in one go."""
+        """Return where rows are cut: models change only between what is judged in one go."""
         cuts = [method.cuts(rows.times) for method in self._fitted]
+        cuts += [feedback.cuts(rows.times) for feedback in self._feedback]
         return sorted({0, len(rows), *np.concatenate([[], *cuts]).astype(np.int64).tolist()})
 
     def _judged(self, part: pl.DataFrame, rows: Rows) -> Judged:
@@ -237,6 +239,8 @@ class Engine:
         former = None if hits is None else hits.former
         for method in self._fitted:
             method.flagged(severity > 0)
+        for feedback in self._feedback:
+            feedback.beside(self._without_feedback(evidence))
         return Judged(
             score=score,
             severity=severity,
@@ -250,6 +254,14 @@ class Engine:
             hits=hits,
             models=[(len(rows), self._models())],
         )
+
+    def _without_feedback(self, evidence: Floats) -> Floats:
+        """Return the joint log odds of all that speaks without labels."""
+        others = [k for k, method in enumerate(self._methods) if not isinstance(method, FeedbackMethod)]
+        joint = np.full(len(evidence), SILENT)
+        if others:
+            join(np.ascontiguousarray(evidence[:, others]), joint)
+        return joint
 
     def _run_methods(self, rows: Rows) -> list[Evidence]:
         found: list[Evidence] = []

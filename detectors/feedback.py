@@ -3,16 +3,19 @@
 A label counts `delay_days` after its payment, never before, so a score with feedback is what a team with
 that delay would have had.  Confirmed frauds are counted per entity and event-time day.  How much they say
 is learnt: at the first row of each day a logistic regression on the confirmed shares over several windows
-(and their products) is fitted to the payments whose labels are due by then.  Until there is enough to fit,
-the share of the last week speaks for itself.
+(and their products) is fitted to the payments whose labels are due by then, each counting as far as other
+detectors do not explain it.  Until there is enough to fit, the share of the last week stands for it.
+
+It counts only once it has shown its worth: what it would have said is kept beside what the others said, and
+as long as due labels do not show that both together find more frauds, it is silent (see `worth`).
 """
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from detectors.kernels.confirmed import WINDOWS, confirmed_shares, count_days
 from detectors.kernels.stretch import ENTITY_LEVEL
@@ -21,20 +24,22 @@ from detectors.method import Evidence, blank
 from detectors.rows import Reported, Rows
 from detectors.settings import DetectionSettings, Feedback
 from detectors.state import State, Table
-from detectors.types import Flags, Floats, Hashes, Rows32, Times
+from detectors.types import Floats, Hashes, Rows32, Times
+from detectors.worth import fitted, has_worth, predicted, unexplained
 from txwatch.model import AnomalyType
+
+Places = npt.NDArray[np.int64]
 
 DAY_MS: Final = 86_400_000
 _MARGIN: Final = 3
 _WEEK: Final = WINDOWS.index(7)
 _WIDTH: Final = len(WINDOWS)
 _TERMS: Final = _WIDTH + _WIDTH * (_WIDTH + 1) // 2
-_INTERCEPT, _CENTRE, _SCALE, _COEFFICIENTS = 0, 1, 1 + _WIDTH, 1 + 2 * _WIDTH
-_MODEL_WIDTH: Final = _COEFFICIENTS + _TERMS
+_MODEL_WIDTH: Final = 1 + 4 * _WIDTH + _TERMS
 _LEAST_OF_EACH: Final = 30
 """Confirmed and other rows that a fit needs."""
 _MOST: Final = 12.0
-_DAY, _KEPT, _FITTED, _LABELS, _TODAY = range(5)
+_DAY, _KEPT, _FITTED, _LABELS, _TODAY, _SPEAKS = range(6)
 
 
 @runtime_checkable
@@ -46,6 +51,12 @@ class FeedbackMethod(Protocol):
 
     def withdraw(self, frauds: Reported) -> None:
         """Forget that these payments were frauds."""
+
+    def cuts(self, times: Times) -> npt.NDArray[np.int64]:
+        """Return the rows before which a day begins: `score` is given no rows around them."""
+
+    def beside(self, others: Floats) -> None:
+        """Take what all other detectors together say (log odds) of the rows that were scored last."""
 
 
 class ConfirmedMethod:
@@ -72,6 +83,14 @@ class ConfirmedMethod:
         entity: Rows32 = getattr(frauds, self.entity_kind)
         self._confirmed.withdraw(frauds.times, frauds.keys, entity, frauds.sizes[self.entity_kind])
 
+    def cuts(self, times: Times) -> npt.NDArray[np.int64]:
+        """Return the rows before which a day begins."""
+        return self._confirmed.cuts(times)
+
+    def beside(self, others: Floats) -> None:
+        """Keep what the others said of the rows that are kept to learn from."""
+        self._confirmed.beside(others)
+
     def score(self, rows: Rows, so_far: Sequence[Evidence]) -> Evidence:
         """Score payments of entities with a confirmed fraud; the others are silent."""
         del so_far
@@ -89,16 +108,19 @@ class Confirmed:
 
     def __init__(self, settings: Feedback) -> None:
         self._settings = settings
+        self._last: list[tuple[Places, Places]] = []
         held = settings.delay_days + WINDOWS[-1] + _MARGIN
         samples = settings.rows_per_day * (settings.learn_days + settings.delay_days + 1)
         self.state = State(
             counts=Table("entity", (held,), "f4"),
             frauds=Table("entity", (held,), "f4"),
-            clock=Table("", (), "i8", rows_each=5),
+            clock=Table("", (), "i8", rows_each=6),
             usual=Table("", ()),
             model=Table("", (), rows_each=_MODEL_WIDTH),
             sample=Table("", (_WIDTH,), "f4", rows_each=samples),
             sample_day=Table("", (), "i8", rows_each=samples, fill=-1),
+            sample_own=Table("", (), "f4", rows_each=samples),
+            sample_others=Table("", (), "f4", rows_each=samples),
             sample_key=Table("", (), "u8", rows_each=samples),
             label_key=Table("", (), "u8", rows_each=settings.labels),
             label_day=Table("", (), "i8", rows_each=settings.labels, fill=-1),
@@ -135,12 +157,24 @@ class Confirmed:
         self.state.grow(entity=entities)
         days = times // DAY_MS
         log_odds, totals = np.full(len(times), SILENT), np.zeros((2, len(times)))
+        self._last = []
         for start, stop, day in _days(days, self._clock(_DAY)):
             part = slice(start, stop)
             self._begin(day)
-            log_odds[part] = self._score_day(days[part], keys[part], entity[part], totals[:, part])
+            log_odds[part] = self._score_day(days[part], keys[part], entity[part], totals[:, part], start)
             count_days(days[part], entity[part], day, self.state["counts"])
         return log_odds, totals
+
+    def cuts(self, times: Times) -> npt.NDArray[np.int64]:
+        """Return the rows before which a day begins."""
+        starts = [start for start, _, _ in _days(times // DAY_MS, self._clock(_DAY)) if start > 0]
+        return np.array(starts, dtype=np.int64)
+
+    def beside(self, others: Floats) -> None:
+        """Keep what the others said of the rows that `score` kept; `others` of shape (n,) as its rows."""
+        for places, rows in self._last:
+            self.state["sample_others"][places] = others[rows]
+        self._last = []
 
     @property
     def usual(self) -> float:
@@ -161,9 +195,9 @@ class Confirmed:
             clock[_DAY], clock[_TODAY] = day, 0
             counted = float(self.state["counts"].sum())
             self.state["usual"][0] = float(self.state["frauds"].sum()) / max(counted, 1.0)
-            self._fit(day)
+            self._learn(day)
 
-    def _score_day(self, days: Times, keys: Hashes, entity: Rows32, totals: Floats) -> Floats:
+    def _score_day(self, days: Times, keys: Hashes, entity: Rows32, totals: Floats, start: int) -> Floats:
         settings = self._settings
         logits = np.empty((len(days), _WIDTH))
         numbers = np.array([settings.delay_days, settings.prior_rows, settings.prior_share])
@@ -171,36 +205,42 @@ class Confirmed:
         confirmed_shares(days, entity, self.state["counts"], self.state["frauds"], numbers, logits, found)
         totals[:] = found
         speaks = found[0] > 0.0
-        self._keep(logits[speaks], days[speaks], keys[speaks])
-        return np.where(speaks, self._log_odds(logits), SILENT)
+        own = self._log_odds(logits[speaks])
+        self._keep(logits[speaks], own, days[speaks], keys[speaks], start + np.flatnonzero(speaks))
+        log_odds = np.full(len(days), SILENT)
+        if self._clock(_SPEAKS):
+            log_odds[speaks] = own
+        return log_odds
 
     def _log_odds(self, logits: Floats) -> Floats:
         if not self._clock(_FITTED):
             return np.minimum(logits[:, _WEEK], _MOST)
-        model = self.state["model"]
-        terms = _terms((logits - model[_CENTRE:_SCALE]) / model[_SCALE:_COEFFICIENTS])
-        log_odds: Floats = model[_INTERCEPT] + terms @ model[_COEFFICIENTS:]
-        return np.clip(log_odds, SILENT + 1.0, _MOST)
+        return np.clip(predicted(self.state["model"], logits), SILENT + 1.0, _MOST)
 
-    def _keep(self, logits: Floats, days: Times, keys: Hashes) -> None:
-        """Keep the first rows of the day to learn from."""
+    def _keep(self, logits: Floats, own: Floats, days: Times, keys: Hashes, rows: Places) -> None:
+        """Keep the first rows of the day to learn from; `rows` are their places among those scored."""
         clock = self.state["clock"]
         count = min(len(days), self._settings.rows_per_day - int(clock[_TODAY]))
         places = (clock[_KEPT] + np.arange(count)) % len(self.state["sample"])
         self.state["sample"][places] = logits[:count]
         self.state["sample_day"][places], self.state["sample_key"][places] = days[:count], keys[:count]
+        self.state["sample_own"][places] = own[:count]
+        self._last.append((places, rows[:count]))
         clock[_KEPT] += count
         clock[_TODAY] += count
 
-    def _fit(self, day: int) -> None:
+    def _learn(self, day: int) -> None:
+        """See from due labels whether this finds anything, then fit to them."""
         due = day - self._settings.delay_days
-        days = self.state["sample_day"]
+        state, days = self.state, self.state["sample_day"]
         known = (days >= 0) & (days < due) & (days >= due - self._settings.learn_days)
-        labels = self.state["label_key"][(self.state["label_day"] >= 0) & (self.state["label_day"] < due)]
-        bad = np.isin(self.state["sample_key"][known], labels)
+        labels = state["label_key"][(state["label_day"] >= 0) & (state["label_day"] < due)]
+        bad = np.isin(state["sample_key"][known], labels)
+        others = state["sample_others"][known].astype(np.float64)
+        state["clock"][_SPEAKS] = has_worth(others, state["sample_own"][known].astype(np.float64), bad)
         if min(bad.sum(), (~bad).sum()) >= _LEAST_OF_EACH:
-            self.state["model"][:] = _fitted(self.state["sample"][known].astype(np.float64), bad)
-            self.state["clock"][_FITTED] = day
+            state["model"][:] = fitted(state["sample"][known].astype(np.float64), bad, unexplained(others))
+            state["clock"][_FITTED] = day
 
 
 def _days(days: Times, newest: int) -> Iterator[tuple[int, int, int]]:
@@ -210,20 +250,3 @@ def _days(days: Times, newest: int) -> Iterator[tuple[int, int, int]]:
     for start, stop in pairwise(cuts):
         if stop > start:
             yield start, stop, int(reached[start])
-
-
-def _terms(x: Floats) -> Floats:
-    """Return the columns and their products: shape (n, terms)."""
-    products = [x[:, i] * x[:, j] for i in range(_WIDTH) for j in range(i, _WIDTH)]
-    return np.column_stack([x, *products])
-
-
-def _fitted(logits: Floats, bad: Flags) -> Floats:
-    """Fit a logistic regression (scikit-learn) and return it as one array."""
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - takes a second, seldom needed
-
-    centre, scale = logits.mean(axis=0), np.maximum(logits.std(axis=0), 1e-6)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a fit that stops early is still one
-        regression = LogisticRegression(max_iter=1000).fit(_terms((logits - centre) / scale), bad)
-    return np.concatenate([regression.intercept_, centre, scale, regression.coef_[0]])
