@@ -1,11 +1,16 @@
-"""The service that warns before a suppression ends: what it hid is told again from then on."""
+"""The service that warns before a suppression or a silence ends, and of a silence that hides nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import msgspec
+
+from alerts.forgotten import noticed
 from alerts.policy import AlertSettings
+from alerts.silences import Silence
+from alerts.silences import state as silence_state
 from alerts.suppressions import SOON, Suppression, ends_at, state
 from txwatch.errors import StoreBusyError
 from txwatch.ledger import AlertBook
@@ -43,7 +48,9 @@ class Queue(Protocol):
 
 
 class EndingService:
-    """Once an hour looks which suppressions end within three days, by their date or for being idle.
+    """Once an hour looks which suppressions and silences somebody should hear about.
+
+    Suppressions that end within three days, by their date or for being idle; silences by `forgotten`.
 
     1. Queue an anomaly of type configuration, as a warning to whoever is told of those.
     2. Record that this end was warned of; a crash between the two warns twice.
@@ -84,21 +91,35 @@ class EndingService:
         ending = [each for each in active if ends_at(each, last[each.name]) - now <= SOON]
         self._active, self._ending = len(active), len(ending)
         for each in ending:
-            self._warn(each, last[each.name], now)
+            subject = f"suppression {each.name} {each.until}"
+            self._warn(subject, "suppression-ends", _ends(each, last[each.name]), now)
+        for document in book.silences():
+            self._look_at(msgspec.json.decode(document, type=Silence), book, now)
 
-    def _warn(self, each: Suppression, hid_last: float | None, now: datetime) -> None:
-        end = ends_at(each, hid_last)
-        known = f"suppression/{each.name}/{each.until}"
+    def _look_at(self, silence: Silence, book: AlertBook, now: datetime) -> None:
+        if silence_state(silence, now) == "active":
+            what, sentence = noticed(silence, *book.silenced(silence.silence_id), now)
+            if what:
+                subject = f"silence {silence.silence_id} {what} {silence.until:%Y-%m-%d %H:%M}"
+                self._warn(subject, f"silence-{what}", sentence, now)
+
+    def _warn(self, subject: str, code: str, sentence: str, now: datetime) -> None:
+        """Warn of a subject unless it was warned of; the end of it is part of a subject."""
+        known = subject.replace(" ", "/", 2)
         if not self._ledger.queue_position(known):
-            self._ledger.commit_step(CONSUMER, {}, [_warning(each, end, now)])
+            self._ledger.commit_step(CONSUMER, {}, [_warning(subject, code, sentence, now)])
             self._ledger.advance(known, 1)
 
 
-def _warning(each: Suppression, end: datetime, now: datetime) -> Anomaly:
+def _ends(each: Suppression, hid_last: float | None) -> str:
+    end = ends_at(each, hid_last)
     why = "its time is over" if end.date() >= each.until else f"it hid nothing for {each.idle}"
-    sentence = f"suppression {each.name} of {each.owner} ends {end:%Y-%m-%d %H:%M} UTC: {why} ({each.reason})"
+    return f"suppression {each.name} of {each.owner} ends {end:%Y-%m-%d %H:%M} UTC: {why} ({each.reason})"
+
+
+def _warning(subject: str, code: str, sentence: str, now: datetime) -> Anomaly:
     reason = Reason(
-        code="suppression-ends",
+        code=code,
         sentence=sentence,
         detector="configuration",
         type=AnomalyType.CONFIGURATION,
@@ -106,7 +127,7 @@ def _warning(each: Suppression, end: datetime, now: datetime) -> Anomaly:
         contribution=100.0,
     )
     return Anomaly(
-        anomaly_id=configuration_anomaly_id(f"suppression {each.name} {each.until}"),
+        anomaly_id=configuration_anomaly_id(subject),
         kind="configuration",
         type=AnomalyType.CONFIGURATION,
         timestamp=now,

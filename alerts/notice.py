@@ -99,6 +99,14 @@ def title(notice: Notice) -> str:
     return f"{state.get(notice.kind, '')}{notice.severity.upper()} {worst.entity}{more}"
 
 
+def headline(notice: Notice) -> str:
+    """Return the title with what it is about: all that many people see of a message on their phone."""
+    said = notice.lines[:1] if notice.kind in {"amended", "withdrawn"} else ()
+    if not said and notice.kind in {"first", "news", "worse", "repeat", "escalated"}:
+        said = notice.found[0].reasons[:1]
+    return ": ".join([title(notice), *said])
+
+
 def counted(notice: Notice) -> str:
     """Return how many there are, and whose, in one line."""
     who = ", ".join(f"{name} ({count})" for name, count in notice.entities)

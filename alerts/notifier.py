@@ -35,7 +35,8 @@ class RoutedNotifier:
        meanwhile, nothing is written: read the groups again, begin anew.
     3. Deliver from the outbox.
 
-    What was discovered before it ran for the first time, and told on the console, is not told again.
+    What the console had told before there was a route is not told again; what comes from then on is told
+    here, whichever of the two reads it first.
     """
 
     name = "notifications"
@@ -52,7 +53,7 @@ class RoutedNotifier:
     ) -> None:
         self._ledger, self._book, self._settings, self._outbox = ledger, ledger.alerts(), settings, outbox
         self._clock, self._pseudonym, self._dashboards = clock, pseudonym, dashboards
-        self._epoch = -1
+        self._epoch, self._from = -1, ledger.queue_position(CONSOLE)
         self._silences: tuple[Silence, ...] = ()
         self._position = 0
         self._decider = Decider(settings, pseudonym, dashboards)
@@ -67,6 +68,8 @@ class RoutedNotifier:
         Open groups go on under the route of the same name; those whose route is gone keep their channels'
         unsent messages and go on with the root's settings.
         """
+        if self._settings.route is None:
+            self._from = self._ledger.queue_position(CONSOLE)
         self._settings, self._epoch = settings, -1
         self._outbox.adopt(senders, settings.channels)
 
@@ -129,7 +132,7 @@ class RoutedNotifier:
         self._decided.update(decision.verdict for decision in step.decisions)
 
     def _read_again(self) -> None:
-        _begin(self._ledger)
+        _begin(self._ledger, self._from)
         epoch, documents = self._book.open_groups()
         self._silences = read_silences(self._book)
         groups = (msgspec.json.decode(document, type=Group) for document in documents)
@@ -151,7 +154,8 @@ def hid_last_by(book: AlertBook, settings: AlertSettings) -> dict[str, float]:
     return {name: last for name, last in found.items() if last is not None}
 
 
-def _begin(ledger: Ledger) -> None:
+def _begin(ledger: Ledger, number: int) -> None:
+    """The first time, begin after what the console had told before there was a route."""
     if ledger.queue_position(BEGUN) == 0:
-        ledger.advance(CONSUMER, ledger.queue_position(CONSOLE))
+        ledger.advance(CONSUMER, number)
         ledger.advance(BEGUN, 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from alerts.notice import Notice, counted, title
+from alerts.notice import Notice, counted, headline
 from alerts.posting import post, taken
 from alerts.sending import Delivered, Failed
 
@@ -44,7 +44,7 @@ def _triggered(notice: Notice) -> dict[str, Any]:
     return {
         "client": "txwatch",
         "payload": {
-            "summary": title(notice)[:SUMMARY_LENGTH],
+            "summary": headline(notice)[:SUMMARY_LENGTH],
             "source": "txwatch",
             "severity": _SEVERITIES[notice.severity],
             "timestamp": notice.told_at.isoformat(),

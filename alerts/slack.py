@@ -10,7 +10,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from alerts.notice import Found, Notice, command, counted, title
+from alerts.notice import Found, Notice, command, counted, headline, title
 from alerts.sending import Delivered, Failed
 
 TIMEOUT_SECONDS = 10
@@ -33,7 +33,7 @@ class SlackSender:
     def send(self, notice: Notice, key: str, reference: str) -> Delivered | Failed:
         """Post the group's message, or change it; what is worse or still open is posted in its thread."""
         del key
-        content = {"text": escaped(title(notice)), "blocks": blocks(notice)}
+        content = {"text": _cut(escaped(headline(notice)), SECTION_LENGTH), "blocks": blocks(notice)}
         try:
             return self._deliver(notice, content, reference)
         except SlackApiError as error:

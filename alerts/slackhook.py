@@ -5,7 +5,7 @@ Guarantee: at least once; what was not answered counts as unanswered.
 
 import msgspec
 
-from alerts.notice import Notice, title
+from alerts.notice import Notice, headline
 from alerts.posting import post
 from alerts.sending import Delivered, Failed
 from alerts.slack import blocks, escaped
@@ -20,6 +20,6 @@ class SlackHookSender:
     def send(self, notice: Notice, key: str, reference: str) -> Delivered | Failed:
         """Post the message."""
         del key, reference  # a webhook neither knows a message again nor changes one
-        body = msgspec.json.encode({"text": escaped(title(notice)), "blocks": blocks(notice)})
+        body = msgspec.json.encode({"text": escaped(headline(notice)), "blocks": blocks(notice)})
         answer = post(self._url, body, {"Content-Type": "application/json"})
         return answer if isinstance(answer, Failed) else Delivered(answer="posted")

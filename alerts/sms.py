@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from alerts.notice import Notice, title
+from alerts.notice import Notice, headline
 from alerts.posting import post, taken
 from alerts.sending import Delivered, Failed
 
@@ -60,9 +60,9 @@ def request(gateway: Gateway, number: str, notice: Notice, key: str) -> tuple[by
 
 
 def text_of(notice: Notice) -> str:
-    """Return what fits into one SMS: the title, and the group's id to acknowledge it by."""
+    """Return what fits into one SMS: the headline, and the group's id to acknowledge it by."""
     end = f" [{notice.group_id}]"
-    said = title(notice)
+    said = headline(notice)
     room = LENGTH - len(end)
     return (said if len(said) <= room else said[: room - 3] + "...") + end
 

@@ -17,6 +17,7 @@ from txwatch.errors import UsageError
 from txwatch.settings import current_environment
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+STATES = ("waiting", "sending", "sent", "dead")
 Limit = Annotated[int, typer.Option(min=1, help="At most so many, the newest.")]
 GroupId = Annotated[str, typer.Argument(metavar="GROUP", help="As `txwatch alerts list` shows it.")]
 
@@ -109,8 +110,12 @@ def outbox(
 
     Example: txwatch alerts outbox --state dead
     """
+    if only is not None and only not in STATES:
+        raise UsageError(f"--state is one of {', '.join(STATES)}, not {only!r}")
     with opened_book() as (book, _):
         found = book.outbox(limit=limit, state=only)
+    if not found and not as_json:
+        typer.echo("no notification is there")
     for each in found:
         notice = msgspec.json.decode(each.document, type=Notice)
         line = f"{when(each.written_at)} {each.state:7} {each.channel} {each.key}: {title(notice)}"

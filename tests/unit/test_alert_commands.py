@@ -2,17 +2,20 @@
 
 import pytest
 from alert_builders import HIDING, SOMEWHERE, found, notifier, open_ledger, settings
+from slack_standin import TOKEN, slack
 from typer.testing import CliRunner
 
 from txwatch.cli import app
 from txwatch.clock import SystemClock
+from txwatch.errors import UsageError
 from txwatch.model import Cursor, Severity
 
 RULES = """
 version: 1
 alerts:
   channels:
-    ops: {kind: slack, to: ["#fraud"]}
+    ops: {kind: slack, to: ["#fraud"], fallback: mail}
+    mail: {kind: email, to: [fraud@example.org]}
   route:
     channels: [ops]
     routes:
@@ -131,3 +134,47 @@ def test_a_rehearsal_shows_the_route(said):
 def test_the_outbox_shows_what_became_of_a_message(said):
     """Here there is no such channel any more."""
     assert "CRITICAL user user-1-" in said("outbox")
+
+
+def refused(*arguments: str) -> str:
+    """Run a command that must end with one sentence about what was wrong with it."""
+    with pytest.raises(UsageError) as error:
+        CliRunner().invoke(app, ["alerts", *arguments], catch_exceptions=False)
+    return str(error.value)
+
+
+@pytest.mark.usefixtures("said")
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("outbox", "--state", "lost"), "--state is one of waiting, sending, sent, dead, not 'lost'"),
+        (
+            ("silence", "add", "--merchant", "m", "--for", "4x", "--comment", "c"),
+            "--for is a time such as 30m, 4h or 2d, not '4x'",
+        ),
+        (("silence", "add", "--comment", "c"), "a silence needs at least one condition, such as --merchant"),
+        (("send-test", "nobody"), "there is no channel nobody; there are: ops, mail"),
+        (
+            ("ack", "nothing"),
+            "there is no group nothing; `txwatch alerts list --closed` lists all",
+        ),
+    ],
+)
+def test_a_wrong_argument_gets_one_clear_sentence(arguments, sentence):
+    """What is wrong, and what would be right."""
+    assert refused(*arguments) == sentence
+
+
+def test_a_test_message_goes_to_a_channel_that_has_a_fallback(said, monkeypatch):
+    """To that channel alone, with words by which nobody takes it for more."""
+    with slack() as (standin, address):
+        monkeypatch.setenv("TXWATCH_SLACK_TOKEN", TOKEN)
+        monkeypatch.setenv("TXWATCH_SLACK_URL", address)
+        said("send-test", "ops")
+
+    (post,) = standin.posts
+    assert post["text"].endswith("a test: nothing was found, nothing has to be done")
+
+
+def test_an_empty_outbox_says_so(said):
+    assert said("outbox", "--state", "sending") == "no notification is there\n"

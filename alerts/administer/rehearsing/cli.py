@@ -12,12 +12,12 @@ from alerts.connections import senders
 from alerts.groups import Group, joined
 from alerts.notice import hiding_of, notice_of
 from alerts.notifier import read_silences
-from alerts.policy import decide
+from alerts.policy import AlertSettings, decide
 from alerts.routes import Route, Way, filled_in, labels_of, ways_of
 from alerts.sending import Delivered
 from alerts.silences import hiding, new_silence_id
 from txwatch.errors import UsageError
-from txwatch.model import Anomaly, AnomalyType, Severity
+from txwatch.model import Anomaly, AnomalyType, Reason, Severity
 from txwatch.pseudonym import pseudonyms_of
 from txwatch.settings import current_environment
 
@@ -82,7 +82,8 @@ def send_test(channel: Annotated[str, typer.Argument(help="Name under alerts.cha
         raise UsageError(
             f"there is no channel {channel}; there are: {', '.join(settings.channels) or 'none'}"
         )
-    chosen = msgspec.structs.replace(settings, channels={channel: settings.channels[channel]}, route=None)
+    alone = msgspec.structs.replace(settings.channels[channel], fallback="")
+    chosen = AlertSettings(channels={channel: alone})
     now = datetime.now(UTC)
     anomaly = msgspec.structs.replace(_imagined("high", "amount", "a-test"), timestamp=now)
     start = now.timestamp()
@@ -124,8 +125,17 @@ def _imagined(severity: str, kind: str, user: str) -> Anomaly:
         detected_at=now,
         severity=level,
         score=0.0,
-        reasons=(),
+        reasons=(_TEST,),
         entity_kind="user",
         entity_id=user,
         user_id=user,
     )
+
+
+_TEST = Reason(
+    code="test",
+    sentence="a test: nothing was found, nothing has to be done",
+    detector="test",
+    type=AnomalyType.AMOUNT,
+    entity_kind="user",
+)

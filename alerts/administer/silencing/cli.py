@@ -51,10 +51,13 @@ def add_silence(
     if not wanted:
         raise UsageError("a silence needs at least one condition, such as --merchant")
     try:
-        match = msgspec.convert(wanted, Match)
         length = timedelta(seconds=seconds(last))
-    except (msgspec.ValidationError, ValueError, KeyError) as error:
-        raise UsageError(f"a condition or the time is not understood: {error}") from error
+    except (ValueError, KeyError) as error:
+        raise UsageError(f"--for is a time such as 30m, 4h or 2d, not {last!r}") from error
+    try:
+        match = msgspec.convert(wanted, Match)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise UsageError(f"a condition is not understood: {error}") from error
     actor = getpass.getuser()
     with opened_book() as (book, now):
         new = Silence(
