@@ -12,11 +12,21 @@ import msgspec
 from alerts.amending import amended, amends, there_again
 from alerts.calendar import Mutes
 from alerts.digest import daily_digest, held_digest
+from alerts.flapping import back_again
 from alerts.groups import Group, Verdict, due, group_id, joined, told_of, verdict
 from alerts.inhibiting import Inhibiting, sources_of, targets_of
 from alerts.notice import hiding_of, notice_of
 from alerts.policy import CANARY, AlertSettings, canary_way, decide
-from alerts.routebook import RouteState, after_digest, counted, daily_due, digest_due, new_day, spend
+from alerts.routebook import (
+    RouteState,
+    after_digest,
+    after_end,
+    counted,
+    daily_due,
+    digest_due,
+    new_day,
+    spend,
+)
 from alerts.routes import Route, Way, every_way, filled_in, labels_of, ways_of
 from alerts.silences import Silence, hiding
 from alerts.suppressions import suppressing
@@ -68,17 +78,17 @@ class Decider:
         known: Mapping[str, Sequence[str]],
         silences: tuple[Silence, ...],
         now: float,
-        over: Iterable[Group] = (),
+        ended: Iterable[Group] = (),
     ) -> Step:
         """Put the queue's entries (number, anomaly) into groups.
 
-        `known` has the groups that each anomaly is in already; `over` are those of them that are over.
+        `known` has the groups that each anomaly is in already; `ended` are those of them that are over.
         """
         changed: dict[Place, Group] = {}
         decisions: list[StoredDecision] = []
         routes: dict[str, RouteState] = {}
         seen = {name: list(groups) for name, groups in known.items()}
-        closed = {group.group_id: group for group in over}
+        closed = {group.group_id: group for group in ended}
         for number, anomaly in entries:
             if amends(anomaly) and (anomaly.anomaly_id in seen or anomaly.state is AnomalyState.WITHDRAWN):
                 touched = self._amend(anomaly, seen.get(anomaly.anomaly_id, ()), closed, now)
@@ -160,7 +170,8 @@ class Decider:
         group = self._groups.get((way.name, labels))
         if group is None:
             name = group_id(way, labels, number)
-            group = Group(group_id=name, route=way.name, labels=labels, opened_at=now, last_at=now)
+            back = back_again(self._state(way).ended, labels, way, now)
+            group = Group(group_id=name, route=way.name, labels=labels, opened_at=now, last_at=now, back=back)
             known = False
         if anomaly.anomaly_id in group.withdrawn:
             group, known = there_again(group, anomaly), False
@@ -198,7 +209,8 @@ class Decider:
         if kind is None:
             return self._write(decided.group, decided, told, "held" if decided.group.open else "withdrawn")
         state, over_budget = spend(self._state(way), way, decided.group, kind, told.now)
-        if state != self._state(way):
+        state = after_end(state, group, told.now) if kind == "resolved" else state
+        if state is not self._state(way):
             self._routes[way.name] = told.routes[way.name] = state
         if over_budget:
             why = f"{decided.reason}; {over_budget}"

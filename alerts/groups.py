@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from alerts.flapping import resolve_after, said
 from alerts.inhibiting import Mark, Source
 from alerts.routes import Way
 from txwatch.masking import PERSONAL
@@ -85,6 +86,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     told_severity: int = 0
     withdrawn: tuple[str, ...] = ()
     """Anomalies that late data took back; they are no members any more."""
+    back: int = 0
+    """How often it has come back soon after it was over (`flapping`)."""
     reopened: bool = False
     """It was over when something of it was taken back: this is told, then it is over again."""
     acknowledged_by: str = ""
@@ -139,7 +142,7 @@ def joined(
 
 def due(group: Group, way: Way) -> float:
     """Return when something has to be decided about a group next."""
-    over = group.last_at + way.resolve_after
+    over = group.last_at + resolve_after(way, group.back)
     if _withdrawn(group):
         return group.last_at
     if group.told_at is None:
@@ -167,7 +170,7 @@ def verdict(group: Group, way: Way, now: float) -> Verdict:
     if group.told_at is None:
         wait = _wait(group, way)
         why = "critical does not wait" if wait == 0 else f"group_wait of {wait:g} s is over"
-        return _told(group, "first", f"first message: {why}", now)
+        return _told(group, "first", f"first message: {why}{said(group.back, way)}", now)
     if _worse(group):
         return _told(group, "worse", "it has become critical, which does not wait", now)
     if _newly_acknowledged(group):
@@ -192,8 +195,8 @@ def _taken_back(group: Group, now: float) -> Verdict:
 
 def _later(group: Group, way: Way, now: float) -> Verdict:
     fresh = group.members - group.told_members
-    if now >= group.last_at + way.resolve_after:
-        why = f"nothing new for {way.resolve_after:g} s"
+    if now >= group.last_at + resolve_after(way, group.back):
+        why = f"nothing new for {resolve_after(way, group.back):g} s"
         return _told(msgspec.structs.replace(group, open=False), "resolved", why, now)
     if now >= _escalation(group, way):
         return _escalated(group, way)
@@ -258,9 +261,8 @@ def _interval(group: Group, way: Way) -> str:
         return f"group_wait of {way.group_wait:g} s is over"
     if _news(group):
         return f"group_interval of {way.group_interval:g} s is over"
-    return (
-        f"repeat_interval of {way.repeat_interval:g} s, or resolve_after of {way.resolve_after:g} s, is over"
-    )
+    over = f"resolve_after of {resolve_after(way, group.back):g} s"
+    return f"repeat_interval of {way.repeat_interval:g} s, or {over}, is over"
 
 
 def _change(group: Group, anomaly: Anomaly) -> str:

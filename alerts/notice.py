@@ -56,6 +56,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Where somebody acknowledges the group; made for each recipient when the message is sent."""
     lines: tuple[str, ...] = ()
     """What a digest says of a day; what was found otherwise than told."""
+    back: int = 0
+    """How often the group has come back soon after it was over."""
     groups: tuple[str, ...] = ()
     """Of which groups a digest tells."""
 
@@ -77,6 +79,7 @@ def notice_of(group: Group, kind: Kind, why: str, *, hide: Hide, dashboards: str
         found=tuple(found_of(hide(anomaly_of(sample)), dashboards) for sample in group.samples),
         acknowledged_by=group.acknowledged_by,
         lines=_changes(group),
+        back=group.back,
     )
 
 
@@ -94,6 +97,7 @@ def title(notice: Notice) -> str:
         return f"Digest: {notice.members} groups held back, the worst {notice.severity.upper()}"
     state = {"resolved": "Resolved: ", "acknowledged": "Acknowledged: ", "repeat": "Still open: "}
     state |= {"amended": "Revised: ", "withdrawn": "Withdrawn: ", "escalated": "Nobody acknowledged: "}
+    state |= {"first": f"Back (time {notice.back}): "} if notice.back else {}
     more = f" and {notice.members - 1} more" if notice.members > 1 else ""
     worst = notice.found[0]
     return f"{state.get(notice.kind, '')}{notice.severity.upper()} {worst.entity}{more}"

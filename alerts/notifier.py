@@ -106,10 +106,10 @@ class RoutedNotifier:
         if entries:
             found = [(entry.number, msgspec.json.decode(entry.document, type=Anomaly)) for entry in entries]
             known = self._book.known([anomaly.anomaly_id for _, anomaly in found])
-            over = self._over(
+            ended = self._ended(
                 name for _, each in found if amends(each) for name in known.get(each.anomaly_id, ())
             )
-            step = self._decider.take(found, known=known, silences=self._silences, now=now, over=over)
+            step = self._decider.take(found, known=known, silences=self._silences, now=now, ended=ended)
             self._commit(msgspec.structs.replace(step, position=entries[-1].number))
             self._position = entries[-1].number
         told = self._decider.flush(now)
@@ -117,7 +117,7 @@ class RoutedNotifier:
             self._commit(told)
         return len(entries) + len(told.groups)
 
-    def _over(self, names: Iterable[str]) -> list[Group]:
+    def _ended(self, names: Iterable[str]) -> list[Group]:
         documents = (self._book.group(name) for name in dict.fromkeys(names))
         groups = (msgspec.json.decode(each, type=Group) for each in documents if each is not None)
         return [group for group in groups if not group.open]

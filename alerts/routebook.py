@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from alerts.calendar import next_daily
+from alerts.flapping import Ended, with_end
 from alerts.groups import Group, Kind, Sample
 from alerts.routes import Way
 from txwatch.model import Severity
@@ -43,6 +44,8 @@ class RouteState(msgspec.Struct, frozen=True, kw_only=True):
     """Opened since then."""
     found: dict[str, int] = {}
     """Anomalies since then, by severity."""
+    ended: dict[str, Ended] = {}
+    """The groups that were over last (`flapping`)."""
 
 
 def spend(state: RouteState, way: Way, group: Group, kind: Kind, now: float) -> tuple[RouteState, str]:
@@ -54,6 +57,11 @@ def spend(state: RouteState, way: Way, group: Group, kind: Kind, now: float) -> 
     if state.told < budget:
         return msgspec.structs.replace(state, told=state.told + 1), ""
     return _with(state, group), f"the budget of {budget} messages an hour on route {way.name} is used up"
+
+
+def after_end(state: RouteState, group: Group, now: float) -> RouteState:
+    """Return the state when a group is over."""
+    return msgspec.structs.replace(state, ended=with_end(state.ended, group.labels, group.back, now))
 
 
 def digest_due(state: RouteState) -> float:

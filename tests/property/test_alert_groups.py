@@ -14,6 +14,7 @@ from alerts.deciding import Decider
 from alerts.groups import Group
 from alerts.matching import Match
 from alerts.notice import Notice
+from alerts.routebook import RouteState
 from alerts.silences import Silence, hiding
 from txwatch.model import Reason, Severity
 
@@ -39,16 +40,20 @@ class History:
     def __init__(self) -> None:
         self.decider = Decider(POLICY, HIDING, "")
         self.stored: dict[str, Group] = {}
+        self.routes: dict[str, RouteState] = {}
         self.told: list[tuple[float, Notice]] = []
         self.now = 0.0
 
     def write(self, step):
         for stored in step.groups:
             self.stored[stored.group_id] = msgspec.json.decode(stored.document, type=Group)
+        states = (msgspec.json.decode(each.document, type=RouteState) for each in step.routes)
+        self.routes |= {state.name: state for state in states}
         self.told += [(self.now, msgspec.json.decode(o.document, type=Notice)) for o in step.outgoing]
 
     def restart(self):
-        self.decider = Decider(POLICY, HIDING, "", [g for g in self.stored.values() if g.open])
+        still = [group for group in self.stored.values() if group.open]
+        self.decider = Decider(POLICY, HIDING, "", still, self.routes.values())
 
     def pass_time(self, seconds):
         """Look every ten seconds of the first minutes, then more seldom, as a notifier that looks often."""

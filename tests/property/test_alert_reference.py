@@ -82,9 +82,14 @@ class Model:
     def __init__(self, *, muted):
         self.muted = muted
         self.open: dict[str, tuple[list, list]] = {}
+        self.back: dict[str, int] = {}
+        self.over: dict[str, float] = {}
         self.told: list[tuple[float, str, int]] = []
 
     def take(self, now, number, user, severity):
+        if user not in self.open:
+            soon = now - self.over.get(user, float("-inf")) <= self.resolve(user)
+            self.back[user] = self.back.get(user, -1) + 1 if soon else 0
         came, _ = self.open.setdefault(user, ([], []))
         came.append((now, severity))
 
@@ -92,21 +97,26 @@ class Model:
         if self.muted and within_night(now):
             return
         for user in list(self.open):
-            while user in self.open and (kind := self.due(now, *self.open[user])):
+            while user in self.open and (kind := self.due(now, user, *self.open[user])):
                 came, messages = self.open[user]
                 messages.append((now, kind, len(came), max(severity for _, severity in came)))
                 self.told.append((now, kind, len(came)))
                 if kind == "resolved":
                     del self.open[user]
+                    self.over[user] = now
 
-    def due(self, now, came, messages):
+    def resolve(self, user):
+        """Twice as long each time that it came back, four times at most."""
+        return RESOLVE * 2 ** min(self.back.get(user, 0), 4)
+
+    def due(self, now, user, came, messages):
         worst = max(severity for _, severity in came)
         if not messages:
             return "first" if worst is Severity.CRITICAL or now >= came[0][0] + WAIT else ""
         at, _, members, severity = [m for m in messages if m[1] != "escalated"][-1]
         if worst is Severity.CRITICAL and severity < worst:
             return "worse"
-        if now >= came[-1][0] + RESOLVE:
+        if now >= came[-1][0] + self.resolve(user):
             return "resolved"
         if self.late(now, messages):
             return "escalated"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from alerts.deciding import Decider
 from alerts.groups import Group
 from alerts.notice import Notice
+from alerts.routebook import RouteState
 from txwatch.model import AnomalyState, AnomalyType, Severity
 
 POLICY = settings("ops", group_wait="30s", group_interval="5m", repeat_interval="4h", resolve_after="1h")
@@ -31,14 +32,17 @@ class Story:
 
     def __init__(self):
         self.decider = Decider(POLICY, HIDING, "")
-        self.groups, self.told, self.known = {}, [], defaultdict(list)
+        self.groups, self.told, self.known, self.routes = {}, [], defaultdict(list), {}
         self.standing, self.revisions, self.number, self.now = {}, {}, 0, NOON.timestamp()
 
     def restart(self):
-        self.decider = Decider(POLICY, HIDING, "", [each for each in self.groups.values() if each.open])
+        still = [each for each in self.groups.values() if each.open]
+        self.decider = Decider(POLICY, HIDING, "", still, self.routes.values())
 
     def write(self, step):
         self.groups |= {each.group_id: msgspec.json.decode(each.document, type=Group) for each in step.groups}
+        states = (msgspec.json.decode(each.document, type=RouteState) for each in step.routes)
+        self.routes |= {state.name: state for state in states}
         self.told += [msgspec.json.decode(each.document, type=Notice) for each in step.outgoing]
         for each in step.decisions:
             if each.verdict == "grouped" and each.group_id not in self.known[each.anomaly_id]:
@@ -61,8 +65,8 @@ class Story:
         self.standing[name] = severity
         self.number += 1
         known = {name: list(self.known[name])} if self.known[name] else {}
-        over = [self.groups[each] for each in self.known[name] if not self.groups[each].open]
-        take = {"known": known, "silences": (), "now": self.now, "over": over}
+        ended = [self.groups[each] for each in self.known[name] if not self.groups[each].open]
+        take = {"known": known, "silences": (), "now": self.now, "ended": ended}
         self.write(self.decider.take([(self.number, anomaly)], **take))
 
     def series(self, name, severity, merchant, before, withdrawn):
