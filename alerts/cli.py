@@ -2,6 +2,7 @@
 
 import random
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +12,14 @@ import typer
 
 from alerts.administer import cli as administer
 from alerts.administer.opened import alert_settings
+from alerts.administer.showing import conditions
 from alerts.administer.suppressing import cli as suppressing
 from alerts.canarying import CanaryService, CanarySettings, Send
 from alerts.channels import Channel, ConsoleChannel, FileChannel
 from alerts.connections import needed_pseudonyms, senders
 from alerts.ending import EndingService
 from alerts.expiring import ExpiringService
+from alerts.hiding import copied, hidings
 from alerts.links import URL, Links, key_of, links_of
 from alerts.linkserver import LedgerActs, LinkService
 from alerts.matching import Duration, seconds
@@ -30,6 +33,8 @@ from alerts.suppressions import Suppression
 from txwatch.applied import Applied
 from txwatch.canary import KEY as CANARY_KEY
 from txwatch.canary import canaries_of
+from txwatch.copies import Copy, CopyStore
+from txwatch.copying import CopyService
 from txwatch.errors import ConfigurationError, UsageError
 from txwatch.health import watched
 from txwatch.ledger import Ledger
@@ -71,7 +76,22 @@ def open_telling(workplace: Workplace, *, file: Path | None = None, console: boo
     applied = Applied(workplace.ledger.rules(), require_apply=workplace.settings.require_apply)
     policy = PolicyService(path, followed[0], follow, workplace.ledger, workplace.clock, applied)
     ending = EndingService(workplace.ledger, lambda: followed[0], workplace.clock)
-    return [policy, ending, notifier, routed, *tidying]
+    copies = open_hidings(workplace, lambda: followed[0])
+    return [policy, ending, notifier, routed, *copies, *tidying]
+
+
+def open_hidings(workplace: Workplace, settings: Callable[[], AlertSettings]) -> list[Service]:
+    """Return what copies suppressions and silences for administrators, where the store takes copies."""
+    store, book, clock = workplace.store, workplace.ledger.alerts(), workplace.clock
+    if not isinstance(store, CopyStore):
+        return []
+    environment = current_environment()
+
+    def all_of_them() -> list[Copy]:
+        found = hidings(book, settings().suppressions, clock.now())
+        return [copied(each, ", ".join(conditions(each.match, environment))) for each in found]
+
+    return [CopyService("hidings", store, [all_of_them], clock, timedelta(minutes=1))]
 
 
 def open_routes(workplace: Workplace) -> tuple[RoutedNotifier, ExpiringService]:

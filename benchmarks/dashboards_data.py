@@ -17,6 +17,7 @@ from influxdb_server import InfluxdbServer
 
 from txwatch.clock import SystemClock
 from txwatch.columns import FEED, MERCHANT_HOUR
+from txwatch.copies import Copy
 from txwatch.model import Anomaly, AnomalyType, Reason, Severity, Status, transaction_anomaly_id
 from txwatch.pseudonym import Pseudonyms
 from txwatch.stores.influx.anomalies import pseudonymous
@@ -26,6 +27,7 @@ from txwatch.stores.influx.layout import ANOMALIES, CASES, METRICS, TRAFFIC
 from txwatch.stores.influx.store import InfluxStore
 from txwatch.stores.influx.surroundings import context_lines
 from txwatch.stores.influx.tasks import MOST
+from txwatch.stores.influx.text import tag
 
 DAYS = 30
 RATE = 100
@@ -47,6 +49,7 @@ DIMENSIONS = {
     "merchant": tuple(f"merchant-{n}" for n in range(20)),
 }
 SERIES = [f"{metric}/{name}" for metric in ("count", "amount", "declined") for name in ("all", *COUNTRIES)]
+SERIES += [f"drift:{name}" for name in ("scores", "anomalies", "own baselines", "new users")]
 HEALTH = {
     "collector": ("transactions_total", "event_lag_seconds", "store_retries_total", "quarantined_total"),
     "metrics": ("transactions_total", "end_to_end_p95_seconds", "ingest_lag_p95_seconds"),
@@ -108,6 +111,7 @@ def generate(influx: InfluxdbServer, tokens: dict[str, str], world: World) -> di
             "transactions around anomalies": partial(_context, connection, world),
             "transactions by user, one bucket": partial(_by_user, store, world),
             "hours of merchants, one bucket": partial(_merchants, store, world),
+            "labels, acts, models, versions, suppressions": partial(_decided, store, world),
         }
         running = {name: pool.submit(job) for name, job in jobs.items()}
         counts = {name: job.result() for name, job in running.items()}
@@ -174,7 +178,7 @@ def _series(connection: Connection, world: World) -> int:
             value=100.0 + (pl.col("time") % 977) / 10, expected=pl.lit(140.0)
         )
         line = pl.format(
-            f"series,series={name} seconds=60i,value={{}},known=15i,expected=140.0,low=90.0,high=190.0,"
+            f"series,series={tag(name)} seconds=60i,value={{}},known=15i,expected=140.0,low=90.0,high=190.0,"
             "score=12.5 {}000000000",
             "value",
             "time",
@@ -335,6 +339,39 @@ def _sharing(name: str, prefix: str, count: int) -> list[str]:
         if hashlib.sha256(candidate.encode()).hexdigest().startswith(bucket):
             found.append(candidate)
     return found
+
+
+def _decided(store: InfluxStore, world: World) -> int:
+    """A label and an act for one of ten anomalies, a model and two versions a day, fifty suppressions."""
+    copies = [copy for each in islice(_found(world), 0, None, 10) for copy in _said(each)]
+    for number in range(world.days):
+        at = world.since + timedelta(days=number)
+        figures = {"ordinary": 0.41, "champion_ordinary": 0.42, "payments": 30_000, "held_back": 9_000_000}
+        told = {"number": number, "state": "retired", "sentence": "no worse"}
+        copies.append(Copy(kind="models", at=at, labels={"detector": "forest"}, values=told | figures))
+        for half in (0, 1):
+            version = {"number": 2 * number + half, "version": "9c", "state": "over", "actor": "ada"}
+            why = {"reason": "ticket", "changed": "2 lines more, 1 less"}
+            copies.append(Copy(kind="rules_versions", at=at, number=half, values=version | why))
+    for number in range(50):
+        shown = {"state": "active", "owner": "ada", "reason": "ticket", "until": "-", "conditions": "rule a"}
+        labels = {"kind": "suppression", "name": f"noise-{number}"}
+        copies.append(Copy(kind="hidings", at=world.since, labels=labels, values=shown | {"hid": number}))
+    for part in batched(copies, 5_000):
+        store.put_copies(part)
+    return len(copies)
+
+
+def _said(anomaly: Anomaly) -> Iterator[Copy]:
+    verdict = {"verdict": "fraud" if anomaly.sequence % 20 else "false-positive"}
+    about = [("rule", rule) for rule in anomaly.rules]
+    for kind, name in (*about, ("detector", anomaly.reasons[0].detector), ("all", "all")):
+        labels = {"kind": kind, "name": name}
+        yield Copy(
+            kind="labels", at=anomaly.timestamp, number=anomaly.sequence, labels=labels, values=verdict
+        )
+    did = {"anomaly_id": anomaly.anomaly_id, "actor": "grace", "did": "said fraud", "text": "-"}
+    yield Copy(kind="handling", at=anomaly.detected_at, number=anomaly.sequence, values=did)
 
 
 def _task(influx: InfluxdbServer, name: str) -> int:

@@ -19,9 +19,13 @@ from detectors.backtest.truth import read_truth
 from detectors.changes import note_changes
 from detectors.configuration import DetectorsSection, known_configuration, read_configuration
 from detectors.context import ContextService, TransactionsAndContext
+from detectors.copies import EVERY as COPIES_EVERY
+from detectors.copies import ModelCopies, RulesCopies
 from detectors.coverage import commands as coverage_commands
 from detectors.detection import Configuration, Detection, rules_of
 from detectors.engine import Engine
+from detectors.handling import HandlingService
+from detectors.labelcopies import AnomaliesAndCopies, LabelCopies
 from detectors.labelling import LabelsService
 from detectors.labels import LateLabels, read_frauds
 from detectors.models import commands as models_commands
@@ -37,6 +41,8 @@ from detectors.series.offline import score_series as score_series_file
 from detectors.service import CONSUMER, DetectorService
 from detectors.settings import Feedback
 from txwatch import __version__
+from txwatch.copies import CopyStore
+from txwatch.copying import CopyService, Source
 from txwatch.covered import CoverageService
 from txwatch.errors import SnapshotError, UsageError
 from txwatch.health import watched
@@ -155,7 +161,19 @@ def open_people(workplace: Workplace, detector: DetectorService) -> list[Service
     return [
         LabelsService(detector, workplace.ledger, store, workplace.clock),
         ModelsService(detector, workplace.ledger, workplace.clock, store=marks),
+        *open_copies(workplace),
     ]
+
+
+def open_copies(workplace: Workplace) -> list[Service]:
+    """Return what copies versions, models and labels for dashboards, where the store takes copies."""
+    store, ledger, clock = workplace.store, workplace.ledger, workplace.clock
+    if not isinstance(store, CopyStore):
+        return []
+    sources: list[Source] = [RulesCopies(ledger.rules()), ModelCopies(ledger.models())]
+    labels = LabelCopies(cast("AnomaliesAndCopies", store), ledger, clock)
+    handling = HandlingService(store, ledger, clock)
+    return [CopyService("versions", store, sources, clock, COPIES_EVERY), labels, handling]
 
 
 def open_context(workplace: Workplace) -> list[Service]:

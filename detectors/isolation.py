@@ -207,10 +207,12 @@ class Isolation:
             return
         worse = heldback.why_worse(challenger, champion)
         if worse or self.is_held:
-            self._tell(ModelEvent.REJECTED, self.challenger, worse or "no worse, but the forest is held")
+            why = worse or "no worse, but the forest is held"
+            self._tell(ModelEvent.REJECTED, self.challenger, why, beside=champion)
             self.challenger.clear()
         else:
-            self._tell(ModelEvent.PROMOTED, self.challenger, _no_worse(challenger, champion))
+            why = _no_worse(challenger, champion)
+            self._tell(ModelEvent.PROMOTED, self.challenger, why, beside=champion)
             self.champion.take(self.challenger)
 
     def _learnt(self) -> Flags:
@@ -243,9 +245,19 @@ class Isolation:
         clock[_SEEN] += len(x)
         clock[_DAY_ROWS] += len(x)
 
-    def _tell(self, event: ModelEvent, forest: FittedForest, sentence: str) -> None:
+    def _tell(
+        self,
+        event: ModelEvent,
+        forest: FittedForest,
+        sentence: str,
+        *,
+        beside: heldback.HeldBack | None = None,
+    ) -> None:
+        """Say what happened to a forest; one that was judged, `beside` the one that counted."""
         is_new = event is ModelEvent.FITTED
-        facts = msgspec.to_builtins(forest.origin) if is_new else msgspec.to_builtins(forest.held_back)
+        facts = msgspec.to_builtins(forest.origin if is_new else forest.held_back)
+        if beside is not None:
+            facts["champion"] = msgspec.to_builtins(beside)
         self._changes.append(
             ModelChange(
                 name="forest",

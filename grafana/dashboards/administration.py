@@ -1,6 +1,7 @@
 """Administration: who changed what, and when."""
 
 from grafana.audience import Audience
+from grafana.dashboards.decided import hidings, versions
 from grafana.dashboards.links import ADMINISTRATION
 from grafana.panels.look import Column
 from grafana.panels.page import Page, Row
@@ -15,7 +16,11 @@ def administration(audience: Audience) -> Page:
         title="Administration",
         help="Who changed what, and when.",
         since="now-90d",
-        rows=(Row(title="", panels=(_actions(audience), _records(audience))),),
+        rows=(
+            Row(title="Rules", panels=(versions(audience),)),
+            Row(title="What is hidden", panels=(hidings(audience),)),
+            Row(title="Audit", panels=(_actions(audience), _records(audience))),
+        ),
     )
 
 

@@ -36,6 +36,7 @@ def anomaly(audience: Audience) -> Page:
             Row(title="What", panels=(_severity(audience), _score(audience), _itself(audience))),
             Row(title="Why", panels=(_reasons(audience),)),
             Row(title="The user's hour", panels=(_hour(audience), _hour_rows(audience))),
+            Row(title="What became of it", panels=(_handling(audience),)),
             Row(title="What else", panels=(_history(audience), _same_place(audience))),
         ),
     )
@@ -156,6 +157,24 @@ def _hour_rows(audience: Audience) -> Panel:
         columns,
         width=14,
         height=9,
+    )
+
+
+def _handling(audience: Audience) -> Panel:
+    columns = (
+        Column(name="_time", title="Time", unit="dateTimeAsIso", width=165),
+        Column(name="actor", title="Who", width=160),
+        Column(name="did", title="Did", width=260),
+        Column(name="text", title="Words"),
+    )
+    return table(
+        "Found, and handled",
+        "When it was found, who acknowledged its group, took it over, said what it is or wrote about it (the "
+        "words are for investigators only). Healthy: somebody did, within the day. Nobody yet: it is yours.",
+        one.handling(audience),
+        columns,
+        width=24,
+        height=6,
     )
 
 

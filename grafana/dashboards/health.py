@@ -66,7 +66,7 @@ def _services(audience: Audience) -> Panel:
         asked.services(audience),
         columns,
         width=24,
-        height=12,
+        height=21,
     )
 
 

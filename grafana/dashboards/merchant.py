@@ -3,7 +3,7 @@
 from grafana.audience import Audience
 from grafana.dashboards.links import MERCHANT
 from grafana.dashboards.shared import anomaly_table, changes
-from grafana.panels.look import ACT, WATCH, override
+from grafana.panels.look import ACT, UNDRAWN, WATCH, override
 from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, course
 from grafana.queries import merchant as asked
@@ -63,8 +63,8 @@ def _amounts(audience: Audience) -> Panel:
         interval="1h",
         overrides=[
             override("largest", {"custom.drawStyle": "points", "custom.showPoints": "always"}),
-            override("high", {"custom.fillBelowTo": "low", "custom.lineWidth": 0, "custom.fillOpacity": 15}),
-            override("low", {"custom.lineWidth": 0, "custom.fillOpacity": 0}),
+            override("high", {"custom.fillBelowTo": "low", "custom.fillOpacity": 15, **UNDRAWN}),
+            override("low", {"custom.fillOpacity": 0, **UNDRAWN}),
         ],
     )
 

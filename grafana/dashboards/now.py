@@ -77,7 +77,7 @@ def _over_time(audience: Audience) -> Panel:
     return course(
         "Anomalies over time",
         "Each bar is an interval. Healthy: below the dashed line, which is the mean and two standard "
-        "deviations of such intervals in the 28 days before. Purple marks are changes of rules or code: a "
+        "deviations of such intervals in the 28 days before. Purple marks: changed rules, models or code; a "
         "step at one of them is of our making.",
         found.severity_over_time(audience),
         found.usual_over_time(audience),
@@ -119,8 +119,8 @@ def _top(title: str, name: Column, query: Query) -> Panel:
         query,
         (
             name,
-            Column(name="count", title="Anomalies", cell="lcd-gauge", width=130),
-            Column(name="worst", title="Worst", rank=True, width=80),
+            Column(name="count", title="Anomalies", cell="lcd-gauge", width=95),
+            Column(name="worst", title="Worst", rank=True, width=70),
         ),
         width=6,
         height=9,

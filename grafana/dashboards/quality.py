@@ -1,6 +1,7 @@
 """Detection quality: which detectors speak up, on how much history, and traffic against its baseline."""
 
 from grafana.audience import Audience
+from grafana.dashboards.decided import drift, labels, models
 from grafana.dashboards.links import QUALITY
 from grafana.dashboards.shared import changes
 from grafana.panels.look import ACT, WATCH, Column, override
@@ -23,7 +24,11 @@ def detection_quality(audience: Audience) -> Page:
         rows=(
             Row(title="Who speaks up", panels=(_leading(audience), _alert_rate(audience), _shares(audience))),
             Row(title="On what history", panels=(_levels(audience), _young(audience))),
+            Row(title="What was looked at", panels=(_coverage(audience), _not_evaluated(audience))),
             Row(title="Traffic against its baseline", panels=(_series(audience),)),
+            Row(title="What people said", panels=labels(audience)),
+            Row(title="Models", panels=models(audience)),
+            Row(title="Detection against its own past", panels=drift(audience)),
         ),
     )
 
@@ -95,6 +100,42 @@ def _young(audience: Audience) -> Panel:
         steps=((50, WATCH), (80, ACT)),
         interval="1h",
         points="auto",
+    )
+
+
+def _coverage(audience: Audience) -> Panel:
+    columns = (
+        Column(name="detector", title="Detector", width=170),
+        Column(name="evaluated", title="Evaluated", cell="lcd-gauge"),
+        Column(name="warming_up", title="Warming up", width=100),
+        Column(name="without", title="Nothing to see", width=110),
+        Column(name="failed", title="Failed", width=75, steps=((1, ACT),), cell="color-text"),
+        Column(name="late", title="Late", width=75),
+        Column(name="filled", title="Afterwards", width=95),
+    )
+    return table(
+        "Coverage by detector",
+        "Payments (for series: windows) that each detector met in the time shown. Healthy: none failed; "
+        "warming up falls in the first weeks; nothing to see is what has no place or no declined attempt. "
+        "Failed: `txwatch coverage gaps` says when, `txwatch coverage fill` evaluates it afterwards.",
+        asked.coverage(audience),
+        columns,
+        width=15,
+        height=10,
+    )
+
+
+def _not_evaluated(audience: Audience) -> Panel:
+    return course(
+        "Failed, late, evaluated afterwards",
+        "Over all detectors. Healthy: nothing but a few late ones. A block of failed ones is a gap: see the "
+        "detectors' log of that time.",
+        asked.not_evaluated(audience),
+        draw="bars",
+        interval="1h",
+        overrides=[override("failed", {"color": {"mode": "fixed", "fixedColor": ACT}})],
+        width=9,
+        height=10,
     )
 
 

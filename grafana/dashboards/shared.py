@@ -33,5 +33,5 @@ def anomaly_table(title: str, help_text: str, query: Query, height: int = 12) ->
 
 
 def changes(audience: Audience) -> Annotation:
-    """Return the marks of changed rules and code."""
-    return Annotation(name="Rules and code", query=found.changes(audience), colour="#b877d9")
+    """Return the marks of changed rules, models and code."""
+    return Annotation(name="Rules, models, code", query=found.changes(audience), colour="#b877d9")

@@ -14,6 +14,9 @@ CALM = "green"
 WATCH = "yellow"
 ACT = "red"
 
+UNDRAWN: Json = {"custom.lineWidth": 0, "custom.showPoints": "never"}
+"""The edges of a band, of which only the area between is seen."""
+
 STATES: Json = {
     "type": "value",
     "options": {
@@ -56,6 +59,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     """A word that says how a service is."""
     steps: tuple[tuple[float, str], ...] = ()
     """Thresholds that colour the cell."""
+    unsaid: float | None = None
+    """The number that stands for no value, shown as a dash."""
     most: float | None = None
     """The end of a gauge's scale."""
 
@@ -70,8 +75,11 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
             "color": {"mode": "fixed", "fixedColor": "blue"} if self.cell and "gauge" in self.cell else None,
             "links": [self.link.json()] if self.link else None,
             "max": self.most,
-            "min": 0 if self.most is not None else None,
+            "min": 0 if self.cell and "gauge" in self.cell else None,
         }
+        if self.unsaid is not None:
+            nothing = {str(self.unsaid): {"text": "-", "color": "text", "index": 0}}
+            plain["mappings"] = [{"type": "value", "options": nothing}]
         given = {key: value for key, value in plain.items() if value is not None}
         return override(self.title or self.name, given | self._coloured())
 

@@ -197,7 +197,7 @@ def most_frequent(bucket: str, field: str, *, unless: str) -> str:
 if ${{{unless}:json}} != "" then
     array.from(rows: [{{_value: ${{{unless}:json}}}}])
 else
-{points(bucket, "anomalies", (field, "level"), having=_LIVE)}    |> filter(fn: (r) => r.{field} != "-")
+{points(bucket, "anomalies", (field, "level"), having=_LIVE)}    |> filter(fn: (r) => r.{field} != "-" and r.level > 0)
 {worst_of_many(field, 1)}    |> keep(columns: ["{field}"])
     |> rename(columns: {{{field}: "_value"}})
 """

@@ -74,6 +74,7 @@ def usual_over_time(audience: Audience) -> Query:
 {imports("date", "math")}
 first =
 {points(audience.found, "anomalies", ("level",), before, START)}    |> first(column: "level")
+    |> keep(columns: ["_time"])
     |> findRecord(fn: (key) => true, idx: 0)
 usual =
 {anomalies(audience.found, start=before, stop=START)}    |> keep(columns: ["_time", "severity"])
@@ -186,7 +187,7 @@ def seconds_to_find(audience: Audience) -> Query:
 
 
 def changes(audience: Audience) -> Query:
-    """When rules or code changed."""
+    """When rules, models or code changed."""
     text = f"""\
 from(bucket: "anomalies")
     |> range(start: {START}, stop: {STOP})

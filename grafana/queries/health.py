@@ -30,6 +30,7 @@ from(bucket: "metrics")
             sentence: r.sentence,
         }}),
     )
+    |> sort(columns: ["state"], desc: true)
 """
     return Query(text=text, columns=("component", "state", "ago", "sentence"), uid=audience.flux)
 

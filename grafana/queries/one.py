@@ -84,6 +84,22 @@ def hour_drawn(audience: Audience) -> Query:
     return Query(text=text, columns=("_time", "amount", "which"), uid=audience.flux)
 
 
+def handling(audience: Audience) -> Query:
+    """What happened to it: found, then what people did about it, until now."""
+    columns = ("_time", "actor", "did", "text")
+    kept = ", ".join(f'"{name}"' for name in columns)
+    text = f"""\
+found =
+{points(audience.found, "anomalies", ("anomaly_id", "detected_at"))}{_ID}    |> map(fn: (r) => ({{_time: time(v: r.detected_at), actor: "txwatch", did: "found it", text: "-"}}))
+handled =
+{points(audience.found, "handling", ("anomaly_id", "actor", "did", "text"), START, "now()")}{_ID}    |> keep(columns: [{kept}])
+union(tables: [found, handled])
+    |> group()
+    |> sort(columns: ["_time"], desc: true)
+"""
+    return Query(text=text, columns=columns, uid=audience.flux)
+
+
 def history(audience: Audience) -> Query:
     """The user's anomalies of the month before, and of the time shown."""
     fields = tuple(name for name in LISTED if name != "_time")

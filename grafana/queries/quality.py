@@ -3,7 +3,7 @@
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
-from grafana.queries.flux import counted_over_time, reasons
+from grafana.queries.flux import START, STOP, counted_over_time, reasons
 
 YOUNG = 20
 """Observations below which a baseline still warms up."""
@@ -40,6 +40,37 @@ union(
     |> sort(columns: ["first", "reasons"], desc: true)
 """
     return Query(text=text, columns=("detector", "code", "reasons", "first", "share"), uid=audience.flux)
+
+
+LOOKED_AT = ("evaluated", "warming_up", "without", "failed", "late", "filled")
+
+
+def coverage(audience: Audience) -> Query:
+    """How many payments each detector evaluated in the time shown, and what became of the others."""
+    wanted = " or ".join(f'r._field == "{name}"' for name in LOOKED_AT)
+    text = f"""\
+from(bucket: "metrics")
+    |> range(start: {START}, stop: {STOP})
+    |> filter(fn: (r) => r._measurement == "coverage")
+    |> filter(fn: (r) => {wanted})
+    |> group(columns: ["detector", "_field"])
+    |> sum()
+    |> group()
+    |> pivot(rowKey: ["detector"], columnKey: ["_field"], valueColumn: "_value")
+    |> sort(columns: ["failed", "late", "evaluated"], desc: true)
+"""
+    return Query(text=text, columns=("detector", *LOOKED_AT), uid=audience.flux)
+
+
+def not_evaluated(audience: Audience) -> Query:
+    """Payments that detectors failed at, that came late, or that were evaluated afterwards, in each interval."""
+    kinds = ("failed", "late", "filled")
+    selected = ", ".join(f'sum("{name}") AS "{name}"' for name in kinds)
+    text = (
+        f'SELECT {selected} FROM "metrics"."autogen"."coverage"'
+        " WHERE $timeFilter GROUP BY time($__interval) fill(none)"
+    )
+    return _series_of(audience, text, kinds)
 
 
 def leading(audience: Audience) -> Query:
@@ -100,12 +131,24 @@ schema.tagValues(bucket: "metrics", tag: "series", predicate: (r) => r._measurem
 
 def series(audience: Audience) -> Query:
     """What was seen in a series, what was expected, and the band around it."""
-    fields = ("value", "expected", "low", "high")
+    return _windows(audience, '"series" =~ /^${series:regex}$/', ("value", "expected", "low", "high"))
+
+
+def drift(audience: Audience, figure: str) -> Query:
+    """One of the figures by which detection watches itself, and its band."""
+    return _windows(audience, f"\"series\" = 'drift:{figure}'", ("value", "low", "high"))
+
+
+def _windows(audience: Audience, condition: str, fields: tuple[str, ...]) -> Query:
     selected = ", ".join(f"mean({name}) AS {name}" for name in fields)
     text = (
-        f'SELECT {selected} FROM "metrics"."autogen"."series" WHERE "series" =~ /^${{series:regex}}$/'
+        f'SELECT {selected} FROM "metrics"."autogen"."series" WHERE {condition}'
         " AND $timeFilter GROUP BY time($__interval) fill(none)"
     )
+    return _series_of(audience, text, fields)
+
+
+def _series_of(audience: Audience, text: str, fields: tuple[str, ...]) -> Query:
     return Query(
         text=text,
         columns=("time", *fields),

@@ -8,6 +8,7 @@ from grafana.queries.flux import START, STOP, anomalies, counted_by, imports
 from grafana.queries.found import SEVERITIES
 
 AMOUNTS = (0, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
+THOUSAND = 1_000
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 HOUR, DAY = 3_600_000_000_000, 86_400_000_000_000
 """Nanoseconds; 1970 began with a Thursday."""
@@ -16,14 +17,18 @@ SCORE_STEP = 5
 
 def amounts(audience: Audience) -> Query:
     """Anomalies by amount, as it was sent."""
-    names = [f"{low:,} to {high:,}" for low, high in pairwise(AMOUNTS)]
-    names.append(f"{AMOUNTS[-1]:,} and more")
+    names = [f"{_short(low)}-{_short(high)}" for low, high in pairwise(AMOUNTS)]
+    names.append(f"{_short(AMOUNTS[-1])}+")
     chosen = "".join(
         f"if r.amount >= {low}.0 then {place} else " for place, low in reversed(list(enumerate(AMOUNTS)))
     )
     words = "".join(f'if r.key == {place} then "{name}" else ' for place, name in enumerate(names))
     known = "    |> filter(fn: (r) => exists r.amount)\n"
     return _counted(audience, ("amount",), f"{chosen}0", f'{words}"unknown"', having=known)
+
+
+def _short(amount: int) -> str:
+    return f"{amount // 1000}k" if amount >= THOUSAND else str(amount)
 
 
 def scores(audience: Audience) -> Query:

@@ -3,6 +3,7 @@
 The clock is advanced by hand, so that arrivals and detections have the times that they would have live.
 """
 
+import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
@@ -10,6 +11,19 @@ from pathlib import Path
 
 import msgspec
 
+from alerts.acknowledging import acknowledge
+from alerts.administer.showing import conditions
+from alerts.groups import Group
+from alerts.hiding import copied, hidings
+from alerts.matching import Match
+from alerts.notice import Notice
+from alerts.notifier import RoutedNotifier
+from alerts.outbox import Outbox
+from alerts.policy import AlertSettings, ChannelSettings
+from alerts.routes import Route
+from alerts.sending import Delivered
+from alerts.silences import Silence
+from alerts.suppressions import Suppression
 from collector.entities.service import EntityService
 from collector.metrics.service import MetricsService, MetricsSettings
 from collector.pipeline import CollectorService
@@ -20,13 +34,19 @@ from collector.source import Collected, Source
 from detectors.changes import note_changes
 from detectors.configuration import read_configuration
 from detectors.context import ContextService
+from detectors.copies import ModelCopies, RulesCopies
 from detectors.detection import Detection
+from detectors.handling import HandlingService
+from detectors.labelcopies import LabelCopies
 from detectors.reloading import RulesService
 from detectors.service import DetectorService
 from txwatch.auditing import AuditService
+from txwatch.copies import Copy
+from txwatch.copying import CopyService
+from txwatch.covered import CoverageService
 from txwatch.health import HealthRecorder
 from txwatch.ledger import Ledger
-from txwatch.model import Quarantined, Rejected
+from txwatch.model import Anomaly, AnomalyLabel, Quarantined, Rejected, Verdict
 from txwatch.ports import Clock, Figure, Health, Progress, Service
 from txwatch.pseudonym import Pseudonyms
 from txwatch.stores.influx.connection import Access
@@ -48,6 +68,14 @@ RATES = {
     "GBP": 1.15,
     "USD": 0.86,
 }
+LABELLED_BEFORE = timedelta(hours=12)
+"""How long before the end somebody labels anomalies."""
+MOST_LABELLED = 1_000
+FOR_FEW_PAYMENTS = """\
+  forest: {warm_up: 300, refit_days: 1}
+  drift: {least_payments: 20}
+"""
+SUPPRESSED, SILENCED = "load-tests", "0a1b2c3d4e5f"
 
 
 class Week(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +84,10 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     until: datetime
     store: InfluxStore
+    labels: dict[str, Verdict]
+    """What was said of which anomaly."""
+    hid: dict[str, int]
+    """How many anomalies each suppression and silence hid."""
 
 
 def fill(
@@ -78,18 +110,25 @@ def fill(
     clock = ManualClock(settings.start)
     store = InfluxStore(access, clock, pseudonym=PSEUDONYMS, buckets=STORE_BUCKETS)
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", clock)
-    services = _services(store, ledger, settings, clock, window_seconds)
+    services = _services(store, ledger, settings, clock, window_seconds, _rules(folder))
     recorder = HealthRecorder(services, store, clock)
+    labelled = False
     while clock.now() < until:
         turn = step if clock.now() < until - live else timedelta(seconds=2)
         clock.advance(min(turn, until - clock.now()))
         _take_turns(services)
+        if clock.now() >= until - LABELLED_BEFORE and not labelled:
+            labelled = _acknowledge(ledger, clock.now().timestamp())
+            _label(ledger, MOST_LABELLED if labelled else 0)
         recorder()
     for service in services:
         service.close()
     recorder.write()
+    labels = {each.anomaly_id: each.verdict for each in ledger.labels()}
+    book = ledger.alerts()
+    hid = {SUPPRESSED: book.suppressed(SUPPRESSED)[0], SILENCED: book.silenced(SILENCED)[0]}
     ledger.close()
-    return Week(since=settings.start, until=until, store=store)
+    return Week(since=settings.start, until=until, store=store, labels=labels, hid=hid)
 
 
 def _services(
@@ -98,26 +137,105 @@ def _services(
     settings: SimulationSettings,
     clock: ManualClock,
     window_seconds: int | None,
+    rules: Path,
 ) -> list[Service]:
-    configuration = read_configuration(ROOT / "rules.yaml", window_seconds=window_seconds)
+    configuration = read_configuration(rules, window_seconds=window_seconds)
+    ledger.rules().edited(configuration.as_version(rules.name, "in the file at the start"))
     versions = {"rules": configuration.version, "code": "0.1.0"}
     for kind in note_changes(store, versions, clock.now()):
-        ledger.record("detectors", f"{kind} in use", {"version": versions[kind]})
+        if kind != "rules":
+            ledger.record("detectors", f"{kind} in use", {"version": versions[kind]})
     source = SimulatorSource(Simulation(settings), {}, live=clock)
     detection = Detection.fresh(configuration)
+    sources = [RulesCopies(ledger.rules()), ModelCopies(ledger.models())]
     detector = DetectorService(store, ledger, detection, clock, at={}, aside=AtOnce(), batch=5_000)
     return [
         FromKafka(WithFaults(source, clock), store, store, ledger, clock, batch=5_000),
         MetricsService(store, ledger, clock, MetricsSettings(rates=RATES)),
         EntityService(store, ledger, rates=RATES),
-        RulesService(ROOT / "rules.yaml", detector, ledger, clock, AtOnce()),
+        RulesService(rules, detector, ledger, clock, AtOnce()),
         detector,
         ContextService(store, ledger, AtOnce()),
-        Telling(),
+        CoverageService(ledger, clock, timedelta(days=30), store),
+        CopyService("versions", store, sources, clock, timedelta(minutes=1)),
+        LabelCopies(store, ledger, clock),
+        HandlingService(store, ledger, clock),
+        *_telling(store, ledger, settings, clock),
         Singing(),
         StoreSizeService(store, clock),
         AuditService(store, ledger),
     ]
+
+
+def _rules(folder: Path) -> Path:
+    """Return the shipped rules for a world of few payments: models and drift windows take fewer."""
+    text = (ROOT / "rules.yaml").read_text()
+    path = folder / "rules.yaml"
+    path.write_text(text.replace("\ndetectors:\n", f"\ndetectors:\n{FOR_FEW_PAYMENTS}"))
+    return path
+
+
+def _telling(
+    store: InfluxStore, ledger: Ledger, settings: SimulationSettings, clock: ManualClock
+) -> list[Service]:
+    """Return a notifier with one channel, a suppression and a silence, and what copies these two."""
+    book, begins = ledger.alerts(), settings.start
+    policy = AlertSettings(
+        channels={"ops": ChannelSettings(kind="slack", to=("#fraud",))},
+        route=Route(channels=("ops",)),
+        suppressions=(
+            Suppression(
+                name=SUPPRESSED,
+                match=Match(country=("ES",)),
+                owner="ada",
+                reason="load tests from Spain until the contract ends",
+                since=begins.date() + timedelta(days=1),
+                until=begins.date() + timedelta(days=20),
+            ),
+        ),
+    )
+    silence = Silence(
+        silence_id=SILENCED,
+        match=Match(channel=("pos",)),
+        since=begins + timedelta(days=4),
+        until=begins + timedelta(days=6),
+        comment="terminals are moved to another network",
+        author="grace",
+    )
+    book.put_silence(silence.silence_id, msgspec.json.encode(silence), clock.now().timestamp(), "grace")
+    outbox = Outbox(book, {"ops": Answering()}, policy.channels, random.Random(1))
+
+    def hidden() -> list[Copy]:
+        found = hidings(book, policy.suppressions, clock.now())
+        return [copied(each, ", ".join(conditions(each.match, {}))) for each in found]
+
+    return [
+        RoutedNotifier(ledger, policy, outbox, clock, pseudonym=PSEUDONYMS, dashboards=""),
+        CopyService("hidings", store, [hidden], clock, timedelta(minutes=1)),
+    ]
+
+
+def _label(ledger: Ledger, most: int) -> None:
+    """Say of the anomalies so far what a person would: some are labelled."""
+    said = cycle([Verdict.FRAUD, None, Verdict.FALSE_POSITIVE, None, None, Verdict.FRAUD, Verdict.UNCLEAR])
+    for entry, verdict in zip(ledger.discovered(0, most), said, strict=False):
+        anomaly = msgspec.json.decode(entry.document, type=Anomaly)
+        if verdict is not None:
+            given = AnomalyLabel(
+                anomaly_id=anomaly.anomaly_id,
+                transaction_id=anomaly.transaction_id,
+                verdict=verdict,
+                by="grace",
+            )
+            ledger.label(given)
+
+
+def _acknowledge(ledger: Ledger, at: float) -> bool:
+    """Acknowledge the newest open group; tell whether there was one."""
+    for document in ledger.alerts().groups(limit=1, only_open=True):
+        acknowledge(ledger.alerts(), msgspec.json.decode(document, type=Group).group_id, "olga", at)
+        return True
+    return False
 
 
 def _take_turns(services: Sequence[Service]) -> None:
@@ -138,43 +256,30 @@ class FromKafka(CollectorService):
         return msgspec.structs.replace(super().health(), labelled=lag)
 
 
-class Telling:
-    """Says of itself what a notifier does that sends one message a turn."""
+class Answering:
+    """A channel that takes every notice."""
 
-    name = "notifications"
-    _turns = 0
-
-    def step(self) -> Progress:
-        """Count the turn."""
-        self._turns += 1
-        return Progress(handled=0, finished=True)
-
-    def health(self) -> Health:
-        """Return it in the notifier's figures."""
-        figures = {"groups": 1.0, "waiting": 0.0, "dead": 0.0, "sent_total": float(self._turns)}
-        channel = {"channel_oldest_seconds": 3.0, "channel_dead_last_hour": 0.0}
-        labelled = [
-            Figure(name=name, value=each, labels={"channel": "ops"}) for name, each in channel.items()
-        ]
-        told = {"verdict": "grouped"}
-        labelled.append(Figure(name="decisions_total", value=float(self._turns), labels=told))
-        return Health(
-            name=self.name, state="ok", sentence="1 group open", figures=figures, labelled=tuple(labelled)
-        )
-
-    def close(self) -> None:
-        """Nothing to give back."""
+    def send(self, notice: Notice, key: str, reference: str) -> Delivered:
+        """Take it."""
+        return Delivered(reference=key)
 
 
-class Singing(Telling):
-    """Says of itself what the service of canaries does."""
+class Singing:
+    """Says of itself what the service of canaries does: nothing here sends one the whole way."""
 
     name = "canary"
+
+    def step(self) -> Progress:
+        """Nothing to do."""
+        return Progress(handled=0, finished=True)
 
     def health(self) -> Health:
         """Return it in that service's figures."""
         figures = {"time_to_alert_seconds": 2.0, "silent_seconds": 30.0, "missing": 0.0}
         return Health(name=self.name, state="ok", sentence="the last alert took 2 s", figures=figures)
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 class WithFaults:

@@ -19,9 +19,10 @@ from grafana_queries import ALL, Asking, rows_of
 from influx_fixtures import InfluxStores
 from simulated_week import PSEUDONYMS, Week, fill
 
+from detectors.administer.statistics import Statistic, statistics
 from grafana.alerting import counting, watching
 from grafana.alerting.rule import Rule, rule_json
-from grafana.audience import AUDIENCES, INVESTIGATIONS, OPERATIONS, Audience
+from grafana.audience import ADMINISTRATION, AUDIENCES, INVESTIGATIONS, OPERATIONS, Audience
 from grafana.build import files
 from grafana.dashboards import pages_of
 from txwatch.model import Anomaly
@@ -253,6 +254,52 @@ def test_what_leads_is_counted_as_in_the_store(watched):
         for word in ("critical", "high", "medium", "low")
         if int(row[word])
     }
+
+
+def test_precision_is_that_of_the_labels(watched):
+    """By rule and by detector, as `txwatch rules stats` counts it from the anomalies themselves."""
+    target = target_of(OPERATIONS, "Detection quality, Precision by rule and detector, A")
+    rows = rows_of(target, watched.asking(OPERATIONS))
+
+    counted = [each for each in statistics(watched.anomalies, [], watched.week.labels) if each.anomalies]
+    assert any(each.precision is not None for each in counted)
+    assert {(row["kind"], row["name"]): shown(row) for row in rows} == {
+        (each.kind, each.name): (
+            each.anomalies,
+            each.fraud,
+            each.false_positive,
+            pytest.approx(percent(each)),
+        )
+        for each in counted
+    }
+
+
+def shown(row: Mapping[str, str]) -> tuple[int, int, int, float]:
+    return int(row["anomalies"]), int(row["fraud"]), int(row["wrong"]), float(row["precision"])
+
+
+def percent(each: Statistic) -> float:
+    return -1.0 if each.precision is None else 100 * each.precision
+
+
+def test_labels_over_time_add_up_to_the_labels(watched):
+    """Those of the anomalies of the time shown, by what was said."""
+    target = target_of(OPERATIONS, "Detection quality, Labels given, A")
+    rows = rows_of(target, watched.asking(OPERATIONS))
+
+    found = {each.anomaly_id for each in watched.anomalies}
+    given = Counter(verdict.value for key, verdict in watched.week.labels.items() if key in found)
+    assert Counter({row["verdict"]: 0 for row in rows}).keys() == given.keys()
+    assert sum(int(row["count"]) for row in rows) == given.total()
+
+
+def test_what_was_hidden_is_counted_as_the_ledger_does(watched):
+    """By each suppression and each silence."""
+    target = target_of(ADMINISTRATION, "Administration, Suppressions and silences, A")
+    rows = rows_of(target, watched.asking(ADMINISTRATION, watched.week.since))
+
+    assert {row["name"]: int(row["hid"]) for row in rows} == watched.week.hid
+    assert sum(watched.week.hid.values()) > 0
 
 
 def test_pairs_of_rules_are_counted_as_in_the_store(watched):

@@ -1,7 +1,6 @@
 """The commands under `txwatch suppressions`."""
 
-from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -9,30 +8,12 @@ import typer
 
 from alerts.administer.opened import alert_settings, opened_book
 from alerts.administer.showing import conditions, when
-from alerts.matching import Match
-from alerts.notifier import read_silences
-from alerts.silences import state as silence_state
-from alerts.suppressions import state as suppression_state
-from txwatch.ledger import AlertBook
+from alerts.hiding import Hiding, hidings
 from txwatch.settings import current_environment
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
 app = typer.Typer(no_args_is_help=True, help="Everything that hides anomalies from messages, as one list.")
-
-
-class Hiding(msgspec.Struct, frozen=True, kw_only=True):
-    """A suppression or a silence, and what it hid."""
-
-    kind: str
-    name: str
-    state: str
-    owner: str
-    reason: str
-    until: date | datetime
-    match: Match
-    hid: int
-    hid_last: float | None
 
 
 @app.callback()
@@ -51,40 +32,13 @@ def list_all(
     Example: txwatch suppressions list
     """
     with opened_book() as (book, now):
-        found = [each for each in _all(book, now) if over or each.state != "over"]
+        found = [
+            each for each in hidings(book, alert_settings().suppressions, now) if over or each.state != "over"
+        ]
     for each in found:
         typer.echo(msgspec.json.encode(each) if as_json else _line(each))
     if not found and not as_json:
         typer.echo("nothing is hidden from anybody")
-
-
-def _all(book: AlertBook, now: datetime) -> Iterator[Hiding]:
-    for each in alert_settings().suppressions:
-        count, last = book.suppressed(each.name)
-        yield Hiding(
-            kind="suppression",
-            name=each.name,
-            state=suppression_state(each, now, last),
-            owner=each.owner,
-            reason=each.reason,
-            until=each.until,
-            match=each.match,
-            hid=count,
-            hid_last=last,
-        )
-    for silence in read_silences(book):
-        count, last = book.silenced(silence.silence_id)
-        yield Hiding(
-            kind="silence",
-            name=silence.silence_id,
-            state=silence_state(silence, now),
-            owner=silence.author,
-            reason=silence.comment,
-            until=silence.until,
-            match=silence.match,
-            hid=count,
-            hid_last=last,
-        )
 
 
 def _line(each: Hiding) -> str:

@@ -67,7 +67,9 @@ ROLES: dict[str, Role] = {
         read=(TRANSACTIONS, FEED, METRICS, *COUNTED, QUARANTINE),
         write=(TRANSACTIONS, FEED, METRICS, *COUNTED, QUARANTINE),
     ),
-    "detector": Role(read=(TRANSACTIONS, FEED, METRICS, ANOMALIES, CASES), write=(METRICS, ANOMALIES, CASES)),
+    "detector": Role(
+        read=(TRANSACTIONS, FEED, METRICS, ANOMALIES, CASES), write=(METRICS, ANOMALIES, CASES, AUDIT)
+    ),
     "notifier": Role(read=(METRICS,), write=(METRICS, AUDIT)),
     "operator": Role(read=(METRICS, *TRAFFIC.values(), ANOMALIES)),
     "investigator": Role(read=(METRICS, *TRAFFIC.values(), ANOMALIES, CASES, TRANSACTIONS)),

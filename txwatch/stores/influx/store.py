@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from txwatch.copies import Copy
 from txwatch.coverage import Counted
 from txwatch.errors import StoreError
 from txwatch.masking import Pseudonym
@@ -27,6 +28,7 @@ from txwatch.stores.influx.audit import put_audit
 from txwatch.stores.influx.changes import put_change, versions_in_use
 from txwatch.stores.influx.conditions import between, where
 from txwatch.stores.influx.connection import Access, Connection
+from txwatch.stores.influx.copies import put_copies
 from txwatch.stores.influx.coverage import put_coverage
 from txwatch.stores.influx.entities import BY_USER, put_by_user
 from txwatch.stores.influx.feed import read_feed
@@ -116,6 +118,10 @@ class InfluxStore:
     def put_audit(self, records: Sequence[AuditRecord]) -> None:
         """Write copies of the ledger's audit."""
         put_audit(self._connection, records)
+
+    def put_copies(self, copies: Sequence[Copy]) -> None:
+        """Write copies of other records of the ledger."""
+        put_copies(self._connection, copies)
 
     def versions_in_use(self) -> dict[str, str]:
         """Return the newest version of each kind."""

@@ -1,0 +1,132 @@
+"""Questions about what people and models decided: copies of the ledger's records (`docs/metrics.md`)."""
+
+from grafana.audience import Audience
+from grafana.panels.query import Query
+from grafana.queries.flux import START, STOP, counted_over_time, points
+
+_LABELS = f"""\
+from(bucket: "metrics")
+    |> range(start: {START}, stop: {STOP})
+    |> filter(fn: (r) => r._measurement == "labels" and r._field == "verdict")
+"""
+
+
+_AS_TABLE = """\
+union(tables: [rules, leading, said])
+    |> group()
+    |> pivot(rowKey: ["kind", "name"], columnKey: ["figure"], valueColumn: "n")
+    |> map(
+        fn: (r) => {
+            anomalies = if exists r.anomalies then r.anomalies else 0
+            fraud = if exists r.fraud then r.fraud else 0
+            wrong = if exists r["false-positive"] then r["false-positive"] else 0
+            said = fraud + wrong
+
+            return {
+                kind: r.kind,
+                name: r.name,
+                anomalies: anomalies,
+                fraud: fraud,
+                wrong: wrong,
+                precision: if said > 0 then 100.0 * float(v: fraud) / float(v: said) else -1.0,
+                unlabelled: if anomalies > 0 then 100.0 * float(v: anomalies - said) / float(v: anomalies) else 0.0,
+            }
+        },
+    )
+    |> sort(columns: ["anomalies"], desc: true)
+"""
+"""Counts of anomalies and of what was said, a row each, as a row for each rule and detector."""
+
+
+def models(audience: Audience) -> Query:
+    """The fitted models, the newest first: where each stands and why."""
+    fields = ("number", "state", "sentence", "payments", "held_back")
+    columns = ("_time", "detector", *fields)
+    kept = ", ".join(f'"{name}"' for name in columns)
+    text = f"""\
+{points("metrics", "models", fields)}    |> sort(columns: ["number"], desc: true)
+    |> keep(columns: [{kept}])
+"""
+    return Query(text=text, columns=columns, uid=audience.flux)
+
+
+def champion_and_shadow(audience: Audience, figure: str) -> Query:
+    """A figure of each model that was in shadow, beside that of the one that counted then."""
+    text = f"""\
+from(bucket: "metrics")
+    |> range(start: {START}, stop: {STOP})
+    |> filter(fn: (r) => r._measurement == "models")
+    |> filter(fn: (r) => r._field == "{figure}" or r._field == "champion_{figure}")
+    |> group(columns: ["_field"])
+    |> map(
+        fn: (r) => ({{_time: r._time, value: r._value, which: if r._field == "{figure}" then "in shadow" else "counts"}}),
+    )
+    |> group(columns: ["which"])
+    |> sort(columns: ["_time"])
+"""
+    return Query(text=text, columns=("_time", "value", "which"), uid=audience.flux)
+
+
+def labels_over_time(audience: Audience) -> Query:
+    """Labelled anomalies in each interval, by what was said of them."""
+    text = f"""\
+{_LABELS}    |> filter(fn: (r) => r.kind == "all")
+    |> group()
+    |> rename(columns: {{_value: "verdict"}})
+{counted_over_time("verdict")}"""
+    return Query(text=text, columns=("_time", "verdict", "count"), uid=audience.flux)
+
+
+def statistics(audience: Audience) -> Query:
+    """How each rule and detector does: anomalies, what people said of them, precision of the labelled."""
+    text = f"""\
+rules =
+{_told(audience, 'r.detector == "rules"')}    |> group(columns: ["code"])
+    |> count(column: "place")
+    |> group()
+    |> map(fn: (r) => ({{kind: "rule", name: r.code, figure: "anomalies", n: r.place}}))
+leading =
+{_told(audience, 'r.detector != "rules"')}    |> filter(fn: (r) => r.place == 0)
+    |> group(columns: ["detector"])
+    |> count(column: "place")
+    |> group()
+    |> map(fn: (r) => ({{kind: "detector", name: r.detector, figure: "anomalies", n: r.place}}))
+said =
+{_LABELS}    |> filter(fn: (r) => r.kind != "all" and r._value != "unclear")
+    |> duplicate(column: "_value", as: "figure")
+    |> group(columns: ["kind", "name", "figure"])
+    |> count()
+    |> group()
+    |> rename(columns: {{_value: "n"}})
+{_AS_TABLE}"""
+    columns = ("kind", "name", "anomalies", "fraud", "wrong", "precision", "unlabelled")
+    return Query(text=text, columns=columns, uid=audience.flux)
+
+
+def versions(audience: Audience) -> Query:
+    """The versions of the rules that came into force, the newest first."""
+    fields = ("number", "version", "state", "actor", "reason", "changed")
+    kept = ", ".join(f'"{name}"' for name in ("_time", *fields))
+    text = f"""\
+{points("audit", "rules_versions", fields)}    |> sort(columns: ["number"], desc: true)
+    |> keep(columns: [{kept}])
+"""
+    return Query(text=text, columns=("_time", *fields), uid=audience.flux)
+
+
+def hidings(audience: Audience) -> Query:
+    """Suppressions and silences with what each hid, those in force first."""
+    fields = ("state", "owner", "reason", "until", "conditions", "hid")
+    columns = ("kind", "name", *fields)
+    kept = ", ".join(f'"{name}"' for name in columns)
+    text = f"""\
+{points("audit", "hidings", fields)}    |> sort(columns: ["state", "until"])
+    |> keep(columns: [{kept}])
+"""
+    return Query(text=text, columns=columns, uid=audience.flux)
+
+
+def _told(audience: Audience, having: str) -> str:
+    live = f'r.mode == "live" and {having}'
+    told = points(audience.found, "reasons", ("place", "severity"), having=live)
+    return told + '    |> filter(fn: (r) => r.severity != "withdrawn")\n'
