@@ -155,15 +155,11 @@ class Detection:
         guard = self.guard.begin(configuration.guard, configuration.version, before, planned, former)
         rulebook = configuration.rulebook(None if guard.watch is None else guard.watch.former)
         engine, anew = self._engine.changed(configuration.detection, rulebook)
-        traffic = TrafficWatch(configuration.traffic)
-        try:
-            traffic.restore(self._traffic.dump())
-        except SnapshotError:
-            traffic = TrafficWatch(configuration.traffic)
-            anew.append("traffic series")
+        traffic = self._traffic_under(configuration.traffic)
+        anew += ["traffic series"] if traffic is None else []
         following = Detection(
             engine,
-            traffic,
+            traffic or TrafficWatch(configuration.traffic),
             rulebook,
             configuration,
             guard,
@@ -172,6 +168,17 @@ class Detection:
             covering=self._covering.without(anew),
         )
         return following, anew
+
+    def _traffic_under(self, settings: TrafficSettings) -> TrafficWatch | None:
+        """Return the traffic watch under other settings, None where its memory does not fit them."""
+        if settings == self._configuration.traffic:
+            return self._traffic
+        watch = TrafficWatch(settings)
+        try:
+            watch.restore(self._traffic.dump())
+        except SnapshotError:
+            return None
+        return watch
 
     def step(self, rows: pl.DataFrame, now: Callable[[], datetime]) -> Findings:
         """Score feed rows (columns FEED) and return what was found; `now` stamps the anomalies."""
@@ -231,7 +238,14 @@ class Detection:
 
         The dump comes in pieces.
         """
-        engine, traffic = self._engine.contents(), self._traffic.dump()
+        return self._dumping(copies=True)
+
+    def pieces(self) -> list[bytes]:
+        """Return a dump in pieces, made of the very arrays: they must be written before the next step."""
+        return self._dumping(copies=False)()
+
+    def _dumping(self, *, copies: bool) -> Callable[[], list[bytes]]:
+        engine, traffic = self._engine.contents(copies=copies), self._traffic.dump()
         arrays = pack({name: value for name, value in traffic.items() if isinstance(value, np.ndarray)})
         plain = {name: value for name, value in traffic.items() if name not in arrays}
         kept = _Kept(

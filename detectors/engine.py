@@ -151,10 +151,10 @@ class Engine:
         """Return everything that the engine remembers."""
         return b"".join(snapshot.encode(self.contents()))
 
-    def contents(self) -> snapshot.Contents:
-        """Return a copy of everything that the engine remembers."""
-        arrays = {name: snapshot.pack(state.dump()) for name, state in self._states().items()}
-        arrays["remembered"] = snapshot.pack(self._remembered.dump())
+    def contents(self, *, copies: bool = True) -> snapshot.Contents:
+        """Return a copy of everything that the engine remembers, or (not `copies`) the very arrays."""
+        arrays = {name: snapshot.pack(state.dump(), copies=copies) for name, state in self._states().items()}
+        arrays["remembered"] = snapshot.pack(self._remembered.dump(), copies=copies)
         return snapshot.Contents(
             format=snapshot.FORMAT,
             ids=self._builder.dump(),
@@ -182,10 +182,14 @@ class Engine:
     ) -> tuple["Engine", list[str]]:
         """Return an engine of other settings and rules that goes on with this one's memory.
 
-        The second part names what does not fit them and begins anew.
+        Memory is handed over, not copied: this one is used no longer.  The second part names what does not
+        fit them and begins anew.
         """
         engine = Engine(settings, rulebook)
-        engine._builder.load(self._builder.dump())
+        if (settings.base_currency, settings.rates) == (self._settings.base_currency, self._settings.rates):
+            engine._builder = self._builder
+        else:
+            engine._builder.load(self._builder.dump())
         engine._watermark = self._watermark
         anew = [] if _taken(engine._remembered, self._remembered) else ["remembered"]
         known = self._states()

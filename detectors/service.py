@@ -159,7 +159,7 @@ class DetectorService:
         scored again after a crash is scored under the configuration that was in force.
         """
         changed, anew = self._detection.changed(configuration, trusted=trusted, planned=planned)
-        self._keeping.keep(self._cursors, kept(changed))
+        self._keeping.keep(self._cursors, standing(changed))
         self._detection = changed
         return anew
 
@@ -171,7 +171,7 @@ class DetectorService:
     def learn(self, frauds: pl.DataFrame, withdrawn: pl.DataFrame, number: int) -> None:
         """Learn labels between two batches, and keep the state at once; see `Detection.learn`."""
         self._detection.learn(frauds, withdrawn, number)
-        self._keeping.keep(self._cursors, kept(self._detection))
+        self._keeping.keep(self._cursors, standing(self._detection))
 
     def install(self, name: str, payload: bytes, *, held: bool) -> None:
         """Let a kept model count from the next batch on, and keep the state at once.
@@ -179,7 +179,7 @@ class DetectorService:
         Raises SnapshotError where it is damaged or of another shape; then nothing has changed.
         """
         self._detection.install(name, payload, held=held)
-        self._keeping.keep(self._cursors, kept(self._detection))
+        self._keeping.keep(self._cursors, standing(self._detection))
 
     def tell(self, anomaly: Anomaly) -> None:
         """Store an anomaly about the detection itself, and queue it, with the next step."""
@@ -213,7 +213,7 @@ class DetectorService:
         try:
             self._keeping.wait()
             if self._unwritten is None:
-                self._keeping.keep_last(self._cursors, lambda: kept(self._detection))
+                self._keeping.keep_last(self._cursors, lambda: standing(self._detection))
         finally:
             self._keeping.close()
 
@@ -263,6 +263,11 @@ def _counts(anomaly: Anomaly) -> bool:
 def kept(detection: Detection) -> Kept:
     """Return a copy of a detection's state."""
     return Kept(encode=detection.copied(), version=detection.version)
+
+
+def standing(detection: Detection) -> Kept:
+    """Return a detection's state without copying it, to be written while nothing is scored."""
+    return Kept(encode=detection.pieces, version=detection.version)
 
 
 def split_at(rows: pl.DataFrame, committed: Mapping[Partition, Cursor]) -> list[tuple[pl.DataFrame, bool]]:

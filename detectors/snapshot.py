@@ -40,9 +40,10 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     rules: bytes
 
 
-def pack(arrays: Mapping[str, Array]) -> dict[str, PackedArray]:
-    """Return copies of arrays as bytes."""
-    return {name: PackedArray(a.dtype.str, a.shape, _copied(a)) for name, a in arrays.items()}
+def pack(arrays: Mapping[str, Array], *, copies: bool = True) -> dict[str, PackedArray]:
+    """Return arrays as bytes: copies, or the arrays' own, for when nothing changes them meanwhile."""
+    data = _copied if copies else _own
+    return {name: PackedArray(a.dtype.str, a.shape, data(a)) for name, a in arrays.items()}
 
 
 def unpack(packed: Mapping[str, PackedArray]) -> dict[str, Array]:
@@ -90,6 +91,10 @@ def opened(payload: memoryview, kind: type[T]) -> tuple[T, memoryview]:
 def _copied(array: Array) -> bytes:
     """Return a copy's bytes; numpy's own memory is of large pages, which takes a third of the time."""
     return cast("bytes", array.copy(order="C").reshape(-1).view(np.uint8).data)
+
+
+def _own(array: Array) -> bytes:
+    return cast("bytes", np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def _each(
