@@ -9,12 +9,13 @@ budget; apply the rules.  Every part walks the rows in feed order and looks back
 in the same order give the same scores wherever they are cut into batches.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from detectors import snapshot
@@ -25,10 +26,11 @@ from detectors.kernels.join import join
 from detectors.kernels.tail import SILENT
 from detectors.method import Evidence, FittedMethod, silent
 from detectors.methods import all_methods
+from detectors.provenscale import ProvenScale
 from detectors.publish import Published, published
 from detectors.reasons import anomaly_of, explain
 from detectors.remembered import FRESH, RememberedIds
-from detectors.rows import Rows, RowsBuilder
+from detectors.rows import Reported, Rows, RowsBuilder
 from detectors.rulebook import RuleBook, RuleHits
 from detectors.scored import Judged, Scored, joined, spread
 from detectors.settings import DetectionSettings
@@ -51,6 +53,19 @@ class Remembering(Protocol):
         """Take over a memory; raises SnapshotError when it does not fit."""
 
 
+class Taught(Protocol):
+    """What learns from confirmed frauds."""
+
+    def confirm(self, frauds: Reported) -> None:
+        """Learn that these payments were frauds."""
+
+    def withdraw(self, frauds: Reported) -> None:
+        """Forget that these payments were frauds."""
+
+    def cuts(self, times: Times) -> npt.NDArray[np.int64]:
+        """Return the rows before which a day begins: it is given no rows around them."""
+
+
 class Engine:
     """All detection on transactions, with everything it remembers."""
 
@@ -65,6 +80,9 @@ class Engine:
         self._methods = all_methods(settings)
         self._fitted = [method for method in self._methods if isinstance(method, FittedMethod)]
         self._feedback = [method for method in self._methods if isinstance(method, FeedbackMethod)]
+        self._proven = None
+        if settings.feedback is not None:
+            self._proven = ProvenScale([method.name for method in self._methods], settings.feedback)
         self._joining = Joining(self._methods, settings.calibration, settings.severity.weights)
         self._grading = Grading(settings)
         self._watermark = 0
@@ -106,7 +124,7 @@ class Engine:
         They may come as early as they are known: each counts from the label delay on.
         """
         reported = self._builder.reported(frauds)
-        for feedback in self._feedback:
+        for feedback in self._taught():
             feedback.confirm(reported)
         for method in self._fitted:
             method.leave_out(reported.keys)
@@ -114,7 +132,7 @@ class Engine:
     def withdraw(self, frauds: pl.DataFrame) -> None:
         """Forget that these were frauds, which `confirm` was told; of kept samples they stay out."""
         reported = self._builder.reported(frauds)
-        for feedback in self._feedback:
+        for feedback in self._taught():
             feedback.withdraw(reported)
 
     def anomalies(self, batch: pl.DataFrame, scored: Scored, detected_at: datetime) -> list[Anomaly]:
@@ -227,13 +245,13 @@ class Engine:
     def _bounds(self, rows: Rows) -> list[int]:
         """Return where rows are cut: models change only between what is judged in one go."""
         cuts = [method.cuts(rows.times) for method in self._fitted]
-        cuts += [feedback.cuts(rows.times) for feedback in self._feedback]
+        cuts += [feedback.cuts(rows.times) for feedback in self._taught()]
         return sorted({0, len(rows), *np.concatenate([[], *cuts]).astype(np.int64).tolist()})
 
     def _judged(self, part: pl.DataFrame, rows: Rows) -> Judged:
         self._features.step(rows)
         found = self._run_methods(rows)
-        evidence, joint = self._joining.step(found, len(rows))
+        evidence, joint = self._joined(found, rows)
         threshold = self._grading.thresholds(rows.times, joint)
         columns = published(part, rows, self._rulebook.columns if self._rulebook else ())
         hits = self._hits(columns, rows)
@@ -243,8 +261,6 @@ class Engine:
         former = None if hits is None else hits.former
         for method in self._fitted:
             method.flagged(severity > 0)
-        for feedback in self._feedback:
-            feedback.beside(self._without_feedback(evidence))
         return Judged(
             score=score,
             severity=severity,
@@ -258,6 +274,20 @@ class Engine:
             hits=hits,
             models=[(len(rows), self._models())],
         )
+
+    def _joined(self, found: list[Evidence], rows: Rows) -> tuple[Floats, Floats]:
+        """Return evidence and joint log odds; where there are labels, on the scale that they have proven."""
+        evidence, joint = self._joining.step(found, len(rows))
+        for feedback in self._feedback:
+            feedback.beside(self._without_feedback(evidence))
+        if self._proven is not None:
+            evidence = self._proven.step(rows, evidence)
+            join(evidence, joint)
+        return evidence, joint
+
+    def _taught(self) -> Sequence[Taught]:
+        """Return all that learns from confirmed frauds."""
+        return self._feedback if self._proven is None else (*self._feedback, self._proven)
 
     def _without_feedback(self, evidence: Floats) -> Floats:
         """Return the joint log odds of all that speaks without labels."""
@@ -296,6 +326,8 @@ class Engine:
         states = {f"features.{name}": state for name, state in self._features.states.items()}
         for method in self._methods:
             states |= {f"{method.name}.{name}": state for name, state in method.states().items()}
+        if self._proven is not None:
+            states["proven"] = self._proven.state
         return states | {"joining": self._joining.state, "grading": self._grading.state}
 
     def _take_over(self, contents: snapshot.Contents) -> None:

@@ -151,7 +151,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Whether a detector finds anything is counted where rarity is beyond e^-rare."""
     gain: Positive = 5.0
     """Log odds lost for each e-fold that it finds less."""
-    lowest: float = -3.0
+    lowest: float = -5.0
     """Log odds that a detector can lose at most because it finds nothing in this stream."""
     highest: float = 0.0
     """Log odds that it can gain at most."""
@@ -220,7 +220,7 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     off: tuple[DetectorName, ...] = ()
     """Names of the detectors that stay silent."""
     severity: Severities = Severities()
-    user_amount: Stretch = Stretch()
+    user_amount: Stretch = Stretch(prior_rows=2.0)
     merchant_amount: Stretch = Stretch(
         stretches=(1.6, 2.0, 2.5, 3.0), prior_rows=20.0, onset=0.001, share=0.8, row_limit=4.0
     )
