@@ -23,12 +23,13 @@ from alerts.hiding import copied, hidings
 from alerts.links import URL, Links, key_of, links_of
 from alerts.linkserver import LedgerActs, LinkService
 from alerts.matching import Duration, seconds
-from alerts.notifier import RoutedNotifier
+from alerts.notifier import RoutedNotifier, read_silences
 from alerts.outbox import Outbox
 from alerts.pagerback import SECRET
 from alerts.policy import AlertSettings, AlertsSection
 from alerts.reloading import PolicyService
 from alerts.service import NotifierService
+from alerts.silences import hiding
 from alerts.suppressions import Suppression
 from txwatch.applied import Applied
 from txwatch.canary import KEY as CANARY_KEY
@@ -38,8 +39,10 @@ from txwatch.copying import CopyService
 from txwatch.errors import ConfigurationError, UsageError
 from txwatch.health import watched
 from txwatch.ledger import Ledger
+from txwatch.model import Anomaly
 from txwatch.monitor import Address, host_and_port
 from txwatch.ports import Service
+from txwatch.pseudonym import pseudonyms_of
 from txwatch.settings import current_environment, current_settings
 from txwatch.shipped import retention_policy, rules_document, rules_path, section
 from txwatch.supervise import work
@@ -54,7 +57,20 @@ def open_notifier(workplace: Workplace, *, file: Path | None, console: bool) -> 
     channels: list[Channel] = [ConsoleChannel(sys.stdout)] if console else []
     if file is not None:
         channels.append(FileChannel(file))
-    return NotifierService(workplace.ledger, channels, alert_settings(workplace.ledger))
+    return NotifierService(
+        workplace.ledger, channels, alert_settings(workplace.ledger), silenced_in(workplace)
+    )
+
+
+def silenced_in(workplace: Workplace) -> Callable[[], Callable[[Anomaly], bool]]:
+    """Return what reads the silences in force and tells what they hide."""
+    pseudonym = pseudonyms_of(current_environment())
+
+    def read() -> Callable[[Anomaly], bool]:
+        silences, now = read_silences(workplace.ledger.alerts()), workplace.clock.now()
+        return lambda anomaly: hiding(anomaly, silences, now, pseudonym) is not None
+
+    return read
 
 
 def open_telling(workplace: Workplace, *, file: Path | None = None, console: bool = False) -> list[Service]:

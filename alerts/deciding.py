@@ -208,9 +208,10 @@ class Decider:
         kind = decided.kind
         if kind is None:
             return self._write(decided.group, decided, told, "held" if decided.group.open else "withdrawn")
-        state, over_budget = spend(self._state(way), way, decided.group, kind, told.now)
+        before = self._state(way)
+        state, over_budget = spend(before, way, decided.group, kind, told.now)
         state = after_end(state, group, told.now) if kind == "resolved" else state
-        if state is not self._state(way):
+        if state is not before:
             self._routes[way.name] = told.routes[way.name] = state
         if over_budget:
             why = f"{decided.reason}; {over_budget}"

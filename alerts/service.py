@@ -1,6 +1,6 @@
 """The notifier: from the queue of discovered anomalies to the channels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -25,8 +25,16 @@ class NotifierService:
 
     name = "alerts"
 
-    def __init__(self, queue: DiscoveryQueue, channels: Sequence[Channel], settings: AlertSettings) -> None:
+    def __init__(
+        self,
+        queue: DiscoveryQueue,
+        channels: Sequence[Channel],
+        settings: AlertSettings,
+        silenced: Callable[[], Callable[[Anomaly], bool]] = lambda: lambda _: False,
+    ) -> None:
+        """`silenced` reads the silences of this moment; what it returns tells what they hide."""
         self._queue = queue
+        self._silenced = silenced
         self._channels = channels
         self._settings = settings
         self._position = queue.queue_position(CONSUMER)
@@ -61,18 +69,20 @@ class NotifierService:
 
     def _handle_next(self) -> Progress:
         entries = self._queue.discovered(self._position, BATCH)
-        for entry in entries:
-            self._handle(entry)
         if entries:
+            silenced = self._silenced()
+            for entry in entries:
+                self._handle(entry, silenced)
             self._position = entries[-1].number
             self._queue.advance(CONSUMER, self._position)
         return Progress(handled=len(entries), finished=True)
 
-    def _handle(self, entry: Discovery) -> None:
+    def _handle(self, entry: Discovery, silenced: Callable[[Anomaly], bool]) -> None:
         anomaly = msgspec.json.decode(entry.document, type=Anomaly)
         decision = decide(_as_told(anomaly), self._settings)
         listed = self._settings.suppressions
-        if not decision.notify or suppressing(anomaly, listed, anomaly.detected_at, None):
+        hidden = suppressing(anomaly, listed, anomaly.detected_at, None) is not None or silenced(anomaly)
+        if not decision.notify or hidden:
             self._held[decision.reason] = self._held.get(decision.reason, 0) + 1
             return
         for channel in self._channels:

@@ -12,7 +12,7 @@ from alerts.groups import Group
 from alerts.routes import Route
 from alerts.slack import SlackSender
 from txwatch.ledger import Step, StoredGroup
-from txwatch.model import Cursor, Severity
+from txwatch.model import AnomalyState, Cursor, Severity
 from txwatch.testing import ManualClock
 
 
@@ -117,6 +117,29 @@ def test_a_revision_is_told_in_the_thread(service, ledger, standin, clock):
     assert "anomaly a1 is high (86), it was medium (70)" in str(server.posts[1]["blocks"])
     assert server.posts[1]["thread_ts"] in server.messages
     assert "reply_broadcast" not in server.posts[1]
+
+
+def test_what_late_data_takes_back_is_told_in_the_message_and_in_its_thread(service, ledger, standin, clock):
+    """The message says withdrawn, the thread has the sentence with both numbers, the channel nothing."""
+    server, _ = standin
+    routed = service(settings("ops", group_wait="0s"))
+    about = {"kind": "series", "entity_kind": "merchant", "entity_id": "m17", "user_id": None, "amount": None}
+    drop = found("a1", "", **about)
+    says = msgspec.structs.replace(drop.reasons[0], sentence="merchant m17: 15 transactions; it was 0 before")
+    back = {"state": AnomalyState.WITHDRAWN, "revision": 1, "before": drop.severity, "reasons": (says,)}
+    discover(ledger, drop)
+    settle(routed)
+    discover(ledger, msgspec.structs.replace(drop, **back))
+    settle(routed)
+    clock.advance(timedelta(days=1))
+    settle(routed)
+
+    first, thread = server.posts
+    (changed, _) = server.messages.values()
+    assert first["text"].startswith("HIGH merchant m17: ")
+    assert changed["text"].startswith("Withdrawn: HIGH merchant m17: anomaly a1 is withdrawn, it was high: ")
+    assert "15 transactions; it was 0 before" in str(thread["blocks"])
+    assert (bool(thread["thread_ts"]), thread.get("reply_broadcast")) == (True, None)
 
 
 def test_critical_does_not_wait(service, ledger, standin):

@@ -144,3 +144,18 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path):
     """A folder in place of the file is named, with what the system says."""
     with pytest.raises(InputError, match="cannot write alerts to"):
         FileChannel(tmp_path)
+
+
+def test_the_console_heeds_silences():
+    """They are read again for each batch, and what they hide is held back."""
+    stream, reads = io.StringIO(), []
+
+    def silenced():
+        reads.append(1)
+        return lambda found: found.anomaly_id == anomaly().anomaly_id
+
+    service = NotifierService(Queue(anomaly()), [ConsoleChannel(stream)], AlertSettings(), silenced)
+    service.step()
+
+    assert (stream.getvalue(), len(reads)) == ("", 1)
+    assert service.health().figures["held_total"] == 1
