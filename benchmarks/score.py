@@ -149,7 +149,8 @@ class Stages:
         ("entities", "_builder.build"),
         ("features", "_features.step"),
         ("ids", "_remembered.step"),
-        ("join", "_joining.step"),
+        ("calibrate", "_joining.calibrated"),
+        ("join", "_joining.joined"),
         ("threshold", "_grading.thresholds"),
     )
 

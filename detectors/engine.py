@@ -277,13 +277,12 @@ class Engine:
 
     def _joined(self, found: list[Evidence], rows: Rows) -> tuple[Floats, Floats]:
         """Return evidence and joint log odds; where there are labels, on the scale that they have proven."""
-        evidence, joint = self._joining.step(found, len(rows))
+        evidence = self._joining.calibrated(found, len(rows))
         for feedback in self._feedback:
             feedback.beside(self._without_feedback(evidence))
         if self._proven is not None:
             evidence = self._proven.step(rows, evidence)
-            join(evidence, joint)
-        return evidence, joint
+        return self._joining.joined(evidence)
 
     def _taught(self) -> Sequence[Taught]:
         """Return all that learns from confirmed frauds."""

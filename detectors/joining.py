@@ -44,12 +44,12 @@ class Joining:
             dtype=np.float64,
         )
 
-    def step(self, found: Sequence[Evidence], count: int) -> tuple[Floats, Floats]:
-        """Return the calibrated evidence, shape (n, methods), and the joint log odds, shape (n,)."""
+    def calibrated(self, found: Sequence[Evidence], count: int) -> Floats:
+        """Return the evidence of all methods on one scale, shape (n, methods)."""
         raw, by_chance = np.empty((2, count, len(found)))
         for k, evidence in enumerate(found):
             raw[:, k], by_chance[:, k] = evidence.log_odds, evidence.by_chance
-        calibrated, joint = np.empty_like(raw), np.empty(count)
+        calibrated = np.empty_like(raw)
         calibrate(
             raw,
             by_chance,
@@ -59,10 +59,15 @@ class Joining:
             self._settings,
             calibrated,
         )
+        return calibrated
+
+    def joined(self, evidence: Floats) -> tuple[Floats, Floats]:
+        """Return the evidence, weighted, and the joint log odds, shape (n,)."""
+        joint = np.empty(len(evidence))
         if self._weights.any():
-            calibrated += np.where(calibrated > SILENT, self._weights, 0.0)
-        join(calibrated, joint)
-        return calibrated, joint
+            evidence = evidence + np.where(evidence > SILENT, self._weights, 0.0)
+        join(evidence, joint)
+        return evidence, joint
 
 
 class _ByMethod(State):

@@ -31,6 +31,7 @@ ENDS: Final = 6.0
 """Evidence beyond it goes on with slope 1."""
 _IMAGINED: Final = np.linspace(-ENDS, ENDS, 13)
 _STEEP: Final = (0.2, 5.0)
+_SAID: Final = float(np.nextafter(SILENT, 0.0))
 _DAY, _KEPT, _TODAY, _LABELS, _SEEN, _EVERY = range(6)
 
 
@@ -80,8 +81,8 @@ class ProvenScale:
         self._keep(rows, evidence)
         inner = np.clip(evidence, -ENDS, ENDS)
         start, slope = self.state["lines"][: evidence.shape[1]].T
-        moved = start + slope * inner + (evidence - inner)
-        proven: Floats = np.where(evidence > SILENT, np.clip(moved, SILENT + 1.0, LIMIT), evidence)
+        moved = evidence + start + (slope - 1.0) * inner
+        proven: Floats = np.where(evidence > SILENT, np.clip(moved, _SAID, LIMIT), evidence)
         return proven
 
     def _begin(self, day: int) -> None:
