@@ -112,11 +112,13 @@ def _coverage(audience: Audience) -> Panel:
         Column(name="failed", title="Failed", width=75, steps=((1, ACT),), cell="color-text"),
         Column(name="late", title="Late", width=75),
         Column(name="filled", title="Afterwards", width=95),
+        Column(name="hits", title="Would hit", width=90),
     )
     return table(
         "Coverage by detector",
         "Payments (for series: windows) that each detector met in the time shown. Healthy: none failed; "
         "warming up falls in the first weeks; nothing to see is what has no place or no declined attempt. "
+        "A rule in shadow would have hit so many. "
         "Failed: `txwatch coverage gaps` says when, `txwatch coverage fill` evaluates it afterwards.",
         asked.coverage(audience),
         columns,

@@ -42,7 +42,7 @@ union(
     return Query(text=text, columns=("detector", "code", "reasons", "first", "share"), uid=audience.flux)
 
 
-LOOKED_AT = ("evaluated", "warming_up", "without", "failed", "late", "filled")
+LOOKED_AT = ("evaluated", "warming_up", "without", "failed", "late", "filled", "hits")
 
 
 def coverage(audience: Audience) -> Query:
