@@ -1,6 +1,6 @@
 """The methods: one hypothesis a file, none leaning on another.
 
-Adding one: its file here, its test, its section in `docs/detection.md`, its line in `METHODS`.  They run
+Adding one: its file here, its test, its section in `docs/methods.md`, its line in `METHODS`.  They run
 in this order; the forest comes last, since it combines what the others measured.
 """
 
