@@ -220,7 +220,7 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     off: tuple[DetectorName, ...] = ()
     """Names of the detectors that stay silent."""
     severity: Severities = Severities()
-    user_amount: Stretch = Stretch(prior_rows=2.0)
+    user_amount: Stretch = Stretch()
     merchant_amount: Stretch = Stretch(
         stretches=(1.6, 2.0, 2.5, 3.0), prior_rows=20.0, onset=0.001, share=0.8, row_limit=4.0
     )
