@@ -77,8 +77,6 @@ class KafkaSource:
         self.dead_letters = dead_letters
         self._decoder = decoder
         self._now = now
-        self._keep = reading.keep
-        self._until_end = reading.until_end
         self._reading = reading
         self._forget = forget
         self._trouble = Trouble()
@@ -90,7 +88,7 @@ class KafkaSource:
     def read(self, limit: int) -> Collected:
         """Return what is there now; with `until_end`, wait a little for messages or the end."""
         self._membership.resume(self._consumer)
-        found = self._read(limit, GLANCE_SECONDS if self._until_end else 0.0)
+        found = self._read(limit, GLANCE_SECONDS if self._reading.until_end else 0.0)
         self._membership.gone()
         if not found.positions:
             self._offsets.commit(self._consumer, {})
@@ -153,7 +151,7 @@ class KafkaSource:
             "on_commit": self._offsets.answered,
             "stats_cb": self._lag.heard,
         }
-        config = self._reading.consumer | {"enable.partition.eof": self._until_end}
+        config = self._reading.consumer | {"enable.partition.eof": self._reading.until_end}
         self._consumer = opened(Consumer, config | callbacks)
         self._intake = Intake(self._consumer, self._trouble)
         self._membership = Membership(
@@ -205,7 +203,8 @@ class KafkaSource:
         if anew := self._begin_anew():
             self._intake.put_back([each for each in messages if each.topic() not in anew])
             return self._nothing()
-        collected = take(columns, names, decoding(self._decoder, self._keep, self._now()), self._now())
+        decode = decoding(self._decoder, self._reading.keep, self._now())
+        collected = take(columns, names, decode, self._now())
         return msgspec.structs.replace(collected, waiting=self._waiting())
 
     def _begin_anew(self) -> set[str]:
@@ -224,14 +223,14 @@ class KafkaSource:
         return bool(assigned) and assigned <= self._intake.ended and not self._intake.kept
 
     def _nothing(self) -> Collected:
-        finished = self._until_end and self._is_at_end()
-        return Collected(rows=_NO_ROWS, finished=finished, expecting=self._until_end and not finished)
+        finished = self._reading.until_end and self._is_at_end()
+        return Collected(rows=_NO_ROWS, finished=finished, expecting=self._reading.until_end and not finished)
 
     def _refuse_to_wait(self) -> None:
         """Raise where waiting does not help: refused before the first partition, or a run without an end."""
         if self._membership.rebalances == 0 and self._trouble.refusal:
             raise ConfigurationError(self._trouble.refusal)
-        if self._until_end and not self._membership.assigned and time.monotonic() > self._deadline:
+        if self._reading.until_end and not self._membership.assigned and time.monotonic() > self._deadline:
             raise InputError(self.trouble() or "the consumer group gave this collector no partition")
 
     def _waiting(self) -> int:
