@@ -56,30 +56,49 @@ def _days(kept: timedelta) -> int:
 
 
 # InfluxDB's `to` writes tags in the order of the table's columns, and takes other orders for other series.
+# A `map` that calls no function is vectorised, and then its columns come in random order: so ours call one.
+#
+# A stretch is a part of one day, "start/stop": from its first span that changed to the end of its last one.
+# Each is one query, since InfluxDB takes minutes to plan one for each hour of a month.
 _HEAD = """\
 import "array"
 import "date"
 import "influxdata/influxdb/tasks"
+import "strings"
 
 option task = {name: "%(name)s", every: %(every)s, offset: 30s}
 
 since = int(v: tasks.lastSuccess(orTime: 1970-01-01T00:00:00Z)) - int(v: 10m)
 oldest = date.truncate(t: date.sub(d: %(days)dd, from: now()), unit: 1d)
 newest = date.add(d: 1d, to: now())
+current = date.truncate(t: now(), unit: %(span)s)
+before = date.truncate(t: date.sub(d: %(span)s, from: now()), unit: %(span)s)
 
-starts = (tables=<-) =>
+stretches = (tables=<-) =>
     tables
         |> filter(fn: (r) => r._value >= since)
         |> aggregateWindow(every: %(span)s, fn: count, timeSrc: "_start", createEmpty: false)
-        |> map(fn: (r) => ({start: string(v: date.truncate(t: r._time, unit: %(span)s))}))
+        |> map(fn: (r) => ({day: date.truncate(t: r._time, unit: 1d), start: r._time}))
+        |> group(columns: ["day"])
+        |> reduce(
+            identity: {start: newest, stop: oldest},
+            fn: (r, accumulator) =>
+                ({
+                    start: if r.start < accumulator.start then r.start else accumulator.start,
+                    stop: if r.start > accumulator.stop then r.start else accumulator.stop,
+                }),
+        )
         |> group()
-        |> distinct(column: "start")
-        |> findColumn(fn: (key) => true, column: "_value")
+        |> map(fn: (r) => ({r with stop: date.add(d: %(span)s, to: r.stop)}))
+        |> map(fn: (r) => ({stretch: string(v: r.start) + "/" + string(v: r.stop)}))
+        |> findColumn(fn: (key) => true, column: "stretch")
 
-latest = [
-    string(v: date.truncate(t: now(), unit: %(span)s)),
-    string(v: date.truncate(t: date.sub(d: %(span)s, from: now()), unit: %(span)s)),
-]
+ends = (stretch) => strings.split(v: stretch, t: "/")
+start = (stretch) => time(v: ends(stretch)[0])
+stop = (stretch) => time(v: ends(stretch)[1])
+begin = (stretch) => time(v: strings.split(v: stretch, t: "/")[0])
+end = (stretch) => time(v: strings.split(v: stretch, t: "/")[1])
+latest = [string(v: before) + "/" + string(v: current), string(v: current) + "/" + string(v: newest)]
 """
 
 _TRAFFIC = """
@@ -87,34 +106,36 @@ changed =
     from(bucket: "%(minutes)s")
         |> range(start: oldest, stop: newest)
         |> filter(fn: (r) => r._measurement == "traffic" and r.dimension == "all" and r._field == "written")
-        |> starts()
+        |> stretches()
 
-minutes = (start) =>
+minutes = (stretch) =>
     from(bucket: "%(minutes)s")
-        |> range(start: start, stop: date.add(d: %(span)s, to: start))
+        |> range(start: begin(stretch: stretch), stop: end(stretch: stretch))
         |> filter(fn: (r) => r._measurement == "traffic")
 
-rolled = (start) =>
+rolled = (stretch) =>
     union(
         tables: [
-            minutes(start: start)
+            minutes(stretch: stretch)
                 |> filter(
                     fn: (r) =>
                         r._field == "count" or r._field == "declined" or r._field == "total"
                             or r._field == "lag_total",
                 )
+                |> aggregateWindow(every: %(span)s, fn: sum, timeSrc: "_start", createEmpty: false)
                 |> group(columns: ["dimension", "value", "_field"])
-                |> sum(),
-            minutes(start: start)
+                |> aggregateWindow(every: %(span)s, fn: sum, timeSrc: "_start", createEmpty: false),
+            minutes(stretch: stretch)
                 |> filter(fn: (r) => r._field == "lag_max")
+                |> aggregateWindow(every: %(span)s, fn: max, timeSrc: "_start", createEmpty: false)
                 |> group(columns: ["dimension", "value", "_field"])
-                |> max(),
+                |> aggregateWindow(every: %(span)s, fn: max, timeSrc: "_start", createEmpty: false),
         ],
     )
         |> map(
             fn: (r) =>
                 ({
-                    _time: start,
+                    _time: date.truncate(t: r._time, unit: %(span)s),
                     _measurement: "traffic",
                     _field: r._field,
                     _value: r._value,
@@ -124,7 +145,7 @@ rolled = (start) =>
                 }),
         )
 
-union(tables: array.concat(arr: latest, v: changed) |> array.map(fn: (x) => rolled(start: time(v: x))))
+union(tables: array.concat(arr: latest, v: changed) |> array.map(fn: (x) => rolled(stretch: x)))
     |> to(bucket: "%(bucket)s", tagColumns: ["dimension", "seconds", "value"])
 """
 
@@ -133,26 +154,26 @@ changed =
     from(bucket: "%(bucket)s")
         |> range(start: oldest, stop: newest)
         |> filter(fn: (r) => r._measurement == "anomalies" and r._field == "detected_at")
-        |> starts()
+        |> stretches()
 
 words = ["severity", "type", "channel", "country"]
 tags = ["channel", "country", "kind", "mode", "severity", "type"]
 
-hour = (measurement, start) =>
+points = (measurement, stretch) =>
     from(bucket: "%(bucket)s")
-        |> range(start: start, stop: date.add(d: %(span)s, to: start))
+        |> range(start: begin(stretch: stretch), stop: end(stretch: stretch))
         |> filter(fn: (r) => r._measurement == measurement)
 
 named = (text) => if exists text and text != "-" then text else "unknown"
 
-counted = (start) =>
+counted = (stretch) =>
     union(
         tables: [
-            hour(measurement: "anomaly_counts", start: start)
+            points(measurement: "anomaly_counts", stretch: stretch)
                 |> group()
                 |> map(fn: (r) => ({r with _value: 0}))
-                |> keep(columns: array.concat(arr: tags, v: ["_value"])),
-            hour(measurement: "anomalies", start: start)
+                |> keep(columns: array.concat(arr: tags, v: ["_time", "_value"])),
+            points(measurement: "anomalies", stretch: stretch)
                 |> filter(fn: (r) => contains(value: r._field, set: words))
                 |> group(columns: ["mode", "kind", "source", "partition", "lap"])
                 |> pivot(
@@ -165,6 +186,7 @@ counted = (start) =>
                 |> map(
                     fn: (r) =>
                         ({
+                            _time: date.truncate(t: r._time, unit: %(span)s),
                             mode: r.mode,
                             kind: r.kind,
                             severity: r.severity,
@@ -177,11 +199,11 @@ counted = (start) =>
         ],
     )
         |> group(columns: tags)
-        |> sum()
+        |> aggregateWindow(every: %(span)s, fn: sum, timeSrc: "_start", createEmpty: false)
         |> map(
             fn: (r) =>
                 ({
-                    _time: start,
+                    _time: date.truncate(t: r._time, unit: %(span)s),
                     _measurement: "anomaly_counts",
                     _field: "count",
                     _value: r._value,
@@ -194,6 +216,6 @@ counted = (start) =>
                 }),
         )
 
-union(tables: array.concat(arr: latest, v: changed) |> array.map(fn: (x) => counted(start: time(v: x))))
+union(tables: array.concat(arr: latest, v: changed) |> array.map(fn: (x) => counted(stretch: x)))
     |> to(bucket: "%(bucket)s", tagColumns: tags)
 """
