@@ -1,6 +1,7 @@
 """What InfluxDB makes hard, on the real server: rights, refusals, lost answers, hangs, kills, takeovers."""
 
 import random
+import re
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,9 @@ from txwatch.clock import SystemClock
 from txwatch.columns import POSITION, TRANSACTION
 from txwatch.errors import RowsRefusedError, StoreBusyError, StoreError
 from txwatch.model import Cursor, Partition
-from txwatch.ports import RetentionPolicy, TransactionQuery
+from txwatch.ports import RetentionPolicy, SeriesQuery, TrafficQuery, TransactionQuery
 from txwatch.stores.influx.connection import Connection
+from txwatch.stores.influx.lines import transaction_lines
 from txwatch.stores.influx.packed import feed_lines, pack
 
 KEY = ("source", "partition", "arrival", "sequence")
@@ -153,6 +155,34 @@ def test_awkward_texts_come_back_as_they_were(influx_stores):
     assert store.transactions(TransactionQuery()).sort("sequence").select(columns).equals(frame)
     for text in awkward:
         assert store.transactions(TransactionQuery(user_id=text))["transaction_id"].to_list() == [text]
+
+
+@pytest.mark.parametrize("missing", ["amount", "sequence", "arrival", "currency", "status"])
+def test_a_transaction_that_is_half_written_is_not_there_yet(influx_stores, missing):
+    """InfluxDB shows a reader the fields of a point while it is taking in the others."""
+    store = influx_stores.open()
+    frame = rows(range(2)).with_columns(arrival=pl.col("sequence"))
+    whole, other = transaction_lines(frame)
+    half = re.sub(rf"(?<=[ ,]){missing}=[^, ]+,?", "", other)
+    connection = Connection(influx_stores.access(), SystemClock())
+    connection.write("transactions", f"{whole}\n{half}".replace(", ", " ").encode())
+    connection.close()
+
+    assert missing not in half
+    assert store.transactions(TransactionQuery())["transaction_id"].to_list() == ["orders-0-0"]
+
+
+def test_a_window_that_is_half_written_is_not_there_yet(influx_stores):
+    """Neither of series nor of traffic."""
+    store = influx_stores.open()
+    connection = Connection(influx_stores.access(), SystemClock())
+    connection.write("metrics", b"series,series=count/all value=3.0 1000000000")
+    tags = "dimension=all,partition=0,seconds=60,source=orders,value=%"
+    connection.write("traffic_1m", f"traffic,{tags} through=3i,p50=1.0 {time.time_ns()}".encode())
+    connection.close()
+
+    assert store.series(SeriesQuery()) == []
+    assert store.traffic(TrafficQuery()) == []
 
 
 def test_rows_that_are_refused_are_named_and_the_others_stored(influx_stores):

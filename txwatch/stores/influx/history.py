@@ -16,13 +16,15 @@ _SELECTED = ["sequence", "arrival", "source", "partition", *_FIELDS]
 _TABLE = {"name": pl.String(), "tags": pl.String(), "time": pl.Int64()} | {
     name: FEED_COLUMNS[name] for name in _SELECTED
 }
+_NEVER_NULL = ("sequence", "arrival", "amount", "currency", "status")
 _REQUIRED_TEXTS = ("transaction_id", "user_id", "merchant_id")
 
 
 def read_transactions(connection: Connection, query: TransactionQuery) -> pl.DataFrame:
     """Return the matching rows (columns FEED) in event-time order.
 
-    An empty text in an optional column comes back as null: InfluxDB's CSV does not tell them apart.
+    An empty text in an optional column comes back as null: InfluxDB's CSV does not tell them apart.  A row
+    without what every row has is not there yet: InfluxDB shows a point while it is being written.
     """
     columns = ", ".join(f'"{name}"' for name in _SELECTED)
     newest = f" ORDER BY time DESC LIMIT {query.limit}" if query.limit is not None else ""
@@ -30,7 +32,7 @@ def read_transactions(connection: Connection, query: TransactionQuery) -> pl.Dat
     answer = connection.checked_rows(TRANSACTIONS, f"{select}{_where(query)}{newest}")
     if not answer:
         return pl.DataFrame(schema=FEED_COLUMNS)
-    return _in_order(pl.read_csv(answer, schema=_TABLE))
+    return _in_order(pl.read_csv(answer, schema=_TABLE).drop_nulls(_NEVER_NULL))
 
 
 def _where(query: TransactionQuery) -> str:

@@ -61,7 +61,8 @@ def read_merchant_hours(connection: Connection, partition: Partition, start: dat
         return pl.DataFrame(schema=MERCHANT_HOUR)
     key = {"source": partition.source, "partition": partition.partition, "start": start}
     literals = [pl.lit(value, dtype=MERCHANT_HOUR[name]).alias(name) for name, value in key.items()]
-    found = pl.read_csv(answer, schema=_TABLE).with_columns(pl.col("merchant_id").fill_null(""), *literals)
+    whole = pl.read_csv(answer, schema=_TABLE).drop_nulls(_FIGURES)
+    found = whole.with_columns(pl.col("merchant_id").fill_null(""), *literals)
     return found.select(list(MERCHANT_HOUR))
 
 

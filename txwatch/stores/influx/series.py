@@ -25,6 +25,7 @@ _SELECTED = {
     "known": pl.Int64(),
     **dict.fromkeys(OPTIONAL, pl.Float64()),
 }
+_NEVER_NULL = ("seconds", "value", "known")
 _TABLE = {"name": pl.String(), "tags": pl.String(), "time": pl.Int64()} | _SELECTED
 
 
@@ -35,7 +36,7 @@ def put_series(connection: Connection, points: Sequence[SeriesPoint]) -> None:
 
 
 def read_series(connection: Connection, query: SeriesQuery) -> list[SeriesPoint]:
-    """Return the matching windows, oldest first."""
+    """Return the matching windows, oldest first; not those that are just being written."""
     columns = ", ".join(f'"{name}"' for name in _SELECTED)
     name = None if query.series is None else encode_tag(query.series)
     conditions = where([*between(query.since, query.until), *equal("series", name)])
@@ -44,7 +45,8 @@ def read_series(connection: Connection, query: SeriesQuery) -> list[SeriesPoint]
     if not answer:
         return []
     start = pl.from_epoch(pl.col("time") // 1000, time_unit="us").dt.replace_time_zone("UTC").alias("start")
-    rows = pl.read_csv(answer, schema=_TABLE).with_columns(start).sort("start", "series")
+    whole = pl.read_csv(answer, schema=_TABLE).drop_nulls(_NEVER_NULL)
+    rows = whole.with_columns(start).sort("start", "series")
     return [_window(row) for row in rows.drop("name", "tags", "time").iter_rows(named=True)]
 
 

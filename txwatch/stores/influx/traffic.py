@@ -96,7 +96,8 @@ def _rows(
     if not answer:
         return []
     schema = _HEAD | _KEY | {name: _VALUES[name] for name in fields}
-    return pl.read_csv(answer, schema=schema).iter_rows(named=True)
+    whole = pl.read_csv(answer, schema=schema).drop_nulls([name for name in fields if name in INTEGERS])
+    return whole.iter_rows(named=True)
 
 
 def _point(row: dict[str, Any]) -> TrafficPoint:
