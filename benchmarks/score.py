@@ -2,7 +2,7 @@
 
     python benchmarks/score.py [--data DIR] [--transactions N] [--no-rules] [--json]
 
-Reads a Parquet file, scores it in micro-batches of 1,000 with every detector and every shipped rule on,
+Reads a Parquet file, scores it in micro-batches of 5,000 with every detector and every shipped rule on,
 and writes Parquet, as `txwatch score` does: the `transactions.parquet` in DIR (columns customer_id,
 terminal_id, amount, timestamp, transaction_id), or seeded transactions of its own.  The last line with
 --json is one JSON object.  `*_cpu` figures count processor time, which other programs on the machine do
@@ -38,8 +38,9 @@ from detectors.offline import Parquet
 from detectors.settings import DetectionSettings
 from detectors.warm import warm_up
 from txwatch.columns import TRANSACTION
+from txwatch.settings import Settings
 
-MICRO_BATCH = 1000
+MICRO_BATCH = Settings().batch
 OTHERS_ROWS = 100_000
 ROOT = Path(__file__).parents[1]
 HANDBOOK = Schema(

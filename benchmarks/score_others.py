@@ -12,7 +12,9 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-MICRO_BATCH = 1000
+from txwatch.settings import Settings
+
+MICRO_BATCH = Settings().batch
 FITTED_ROWS = 10_000
 WINDOW = 50
 NAMES = ("amount", "ratio", "hour", "pause")

@@ -53,9 +53,6 @@ from txwatch.shipped import retention_policy, rules_path
 from txwatch.supervise import work
 from txwatch.workplace import Workplace, open_workplace
 
-FEED_BATCH = 5_000
-"""Transactions of the feed scored together at most: what has come since the last read."""
-
 
 def mount(app: typer.Typer, sections: Sections | None = None) -> None:
     """Add the detectors' commands to the root command; `sections` of the rules file are other rooms'."""
@@ -130,7 +127,7 @@ def open_detector(workplace: Workplace, *, window_seconds: int | None = None) ->
         workplace.clock,
         at={} if snapshot is None else snapshot.cursors,
         aside=ThreadPoolExecutor(1, thread_name_prefix="snapshots"),
-        batch=max(settings.batch, FEED_BATCH),
+        batch=settings.batch,
         snapshot_seconds=settings.snapshot_seconds,
     )
 

@@ -24,7 +24,7 @@ from txwatch.model import Severity
 def score(
     frames: Iterable[pl.DataFrame],
     engine: Engine,
-    micro_batch: int = 1000,
+    micro_batch: int,
     labels: LateLabels | None = None,
 ) -> Iterator[tuple[pl.DataFrame, Scored]]:
     """Yield each micro-batch (columns TRANSACTION, in event-time order) with what the engine says of it.

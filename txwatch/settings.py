@@ -36,8 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Schema file of the producer; empty is the built-in schema."""
     snapshot_seconds: float = 10.0
     """How often detectors persist their state."""
-    batch: int = 1000
-    """Transactions scored together; a running detector takes what has come, up to 5,000 or this many."""
+    batch: int = 5000
+    """Transactions scored together at most; a running detector takes what has come."""
     log_format: Literal["text", "json"] = "text"
     """How long-running commands log: lines for people, or an object a line for programs."""
 

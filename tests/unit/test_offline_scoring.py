@@ -26,7 +26,7 @@ def engine() -> Engine:
 
 def write_all(frames: list[pl.DataFrame], output, made: Engine) -> None:
     with output:
-        for batch, scored in score(frames, made):
+        for batch, scored in score(frames, made, 1000):
             output.write(batch, scored)
 
 
