@@ -215,6 +215,8 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Alerts a day that the threshold is kept at, by the scores of the last seven days."""
     threshold: Annotated[float, Meta(ge=0, le=100)] | None = None
     """A fixed score from which on a row is an anomaly, instead of the budget."""
+    threshold_probability: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    """A fixed probability of being an anomaly from which on a row is one, instead of the budget."""
     lowest_threshold: Annotated[float, Meta(ge=0, le=100)] = 25.0
     """However large the budget, no score below this is an anomaly."""
     off: tuple[DetectorName, ...] = ()
@@ -240,3 +242,8 @@ class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Confirmed frauds as an extra hypothesis; without it labels are kept and change no score."""
     calibration: Calibration = Calibration()
     drift: Drift = Drift()
+
+    def __post_init__(self) -> None:
+        """Refuse two thresholds."""
+        if self.threshold is not None and self.threshold_probability is not None:
+            raise ValueError("threshold and threshold_probability both fix where anomalies begin: keep one")

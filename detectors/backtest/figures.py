@@ -10,6 +10,7 @@ import polars as pl
 
 from detectors.backtest.contest import Outcome
 from detectors.backtest.measures import average_precision, bootstrap, place_in_day
+from detectors.backtest.reliability import Band, reliability
 from detectors.kernels.join import join
 from detectors.types import Codes, Flags, Floats, Times
 from txwatch.errors import InputError
@@ -88,6 +89,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     by_detector: Sequence[Alerts]
     """Alerts by their largest hypothesis."""
     by_severity: Sequence[Alerts]
+    reliability: Sequence[Band]
     without: Sequence[Without]
 
 
@@ -182,6 +184,7 @@ def _figures(one: Judged, draws: Floats, k: int, plan: Plan) -> Figures:
         budgets=[at_budget(one, budget) for budget in plan.budgets],
         by_detector=_by_detector(one),
         by_severity=[_alerts(s.word, one, one.severity == int(s)) for s in Severity],
+        reliability=reliability(one.score[one.counts], one.is_fraud[one.counts]),
         without=_without_each(one, max(plan.budgets)),
     )
 

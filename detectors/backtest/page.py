@@ -134,6 +134,14 @@ def _tables(one: Figures) -> str:
             for name, found in (("By severity", one.by_severity), ("By largest hypothesis", one.by_detector))
         ),
         _table(
+            "Probability said, and what came true",
+            ("", "payments", "said", "came true"),
+            [
+                (f"{b.low:g} to {b.high:g}", f"{b.payments:,}", number(b.said), number(b.was))
+                for b in one.reliability
+            ],
+        ),
+        _table(
             "Each detector left out",
             ("without", "average precision", "episodes"),
             [(w.detector, number(w.average_precision), number(w.episode_recall)) for w in one.without],

@@ -43,6 +43,10 @@ def _contender(one: Figures) -> Iterator[str]:
         )
     yield from _parts("severity", one.by_severity)
     yield from _parts("largest hypothesis", one.by_detector)
+    yield f"  {'probability':22} payments    said  came true"
+    for band in one.reliability:
+        between = f"{band.low:g} to {band.high:g}"
+        yield f"  {between:22} {band.payments:>8,}  {number(band.said)}  {number(band.was):>9}"
     yield f"  {'without':22} average precision  episodes at {one.budgets[-1].budget if one.budgets else 0}"
     for without in one.without:
         yield (

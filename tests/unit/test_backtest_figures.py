@@ -9,10 +9,12 @@ import pytest
 from detectors.backtest.contest import Contender, contest
 from detectors.backtest.figures import Plan, figures_of, judge
 from detectors.backtest.page import page
+from detectors.backtest.reliability import reliability
 from detectors.backtest.told import told
 from detectors.backtest.truth import read_truth
 from detectors.engine import Engine
 from detectors.settings import DetectionSettings
+from detectors.severity import score_at
 from detectors.testing import stream
 from txwatch.errors import InputError
 
@@ -62,6 +64,27 @@ def test_planted_frauds_are_found_at_once_and_by_the_right_hypothesis(frame, lab
     assert [at.recall for at in found.budgets] == [1.0, 1.0]
     assert sum(part.alerts for part in found.by_detector) == found.own.alerts
     assert sum(part.alerts for part in found.by_severity) == found.own.alerts
+
+
+def test_bands_of_probability_hold_every_payment_once(frame, labels):
+    """Each band's mean lies within it; their shares of frauds add up to the frauds."""
+    (found,) = figures(frame, labels, DetectionSettings())
+
+    assert sum(band.payments for band in found.reliability) == found.payments
+    assert all(band.low <= band.said <= band.high for band in found.reliability)
+    assert sum(band.payments * band.was for band in found.reliability) == pytest.approx(found.frauds)
+
+
+def test_a_probability_stands_in_one_band():
+    """The lower edge belongs to a band, the upper one to the next; certainty to the last."""
+    score = np.array([score_at(0.5), score_at(0.4999), 100.0])
+    found = reliability(score, np.array([True, False, True]))
+
+    assert [(band.low, band.payments, band.was) for band in found] == [
+        (0.3, 1, 0.0),
+        (0.5, 1, 1.0),
+        (0.99, 1, 1.0),
+    ]
 
 
 def test_a_challenger_that_is_blind_loses(frame, labels):

@@ -183,6 +183,21 @@ def test_a_fixed_threshold_replaces_the_budget(memory):
     assert not engine.step(next_rows({"amount": 300.0})).is_anomaly.any()
 
 
+@pytest.mark.parametrize("probability", [0.2, 0.5, 0.99])
+def test_a_probability_may_fix_the_threshold(memory, probability):
+    """Its odds are those of the joint evidence."""
+    engine = Engine.restore(memory, DetectionSettings(threshold_probability=probability))
+    scored = engine.step(next_rows({"amount": 900.0}, {"amount": 20.0}))
+    joint = np.log(np.exp(scored.evidence.astype(np.float64)).sum(axis=1))
+
+    np.testing.assert_array_equal(scored.is_anomaly, 1.0 / (1.0 + np.exp(-joint)) >= probability)
+
+
+def test_two_thresholds_are_refused():
+    with pytest.raises(ValueError, match="keep one"):
+        DetectionSettings(threshold=80.0, threshold_probability=0.9)
+
+
 def test_a_detector_can_be_switched_off():
     engine = Engine(DetectionSettings(off=("forest", "hours")))
 
