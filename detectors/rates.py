@@ -1,5 +1,7 @@
 """An entity's own rate of events, with the filter that tells bursts from chance."""
 
+from math import exp
+
 import numpy as np
 
 from detectors.kernels.arrivals import ENTITY_WIDTH, HOUR_SUM, HOURS, SHARED_WIDTH, arrival_evidence
@@ -40,6 +42,7 @@ class Rates:
                 settings.rate_memory_days,
                 settings.warm_up,
                 aftermath,
+                exp(settings.certainty),
             ],
             dtype=np.float64,
         )

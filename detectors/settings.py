@@ -67,6 +67,8 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Days of the population's rate that an entity's own rate is shrunk by."""
     rate_memory_days: Positive = 40.0
     """Days over which an entity's rate is forgotten."""
+    certainty: Positive = 27.0
+    """Log odds of a burst at which suspicion stops to grow: more would only take longer to fade."""
     warm_up: Count = 500
     """Rows of the population before anything is said."""
 
@@ -190,11 +192,11 @@ def _burst() -> Arrivals:
 
 
 def _day() -> Arrivals:
-    return Arrivals(surge=4.0, memory_days=1.5, onset=1e-3)
+    return Arrivals(surge=4.0, memory_days=1.5, onset=1e-3, certainty=6.0)
 
 
 def _merchant_rush() -> Arrivals:
-    return Arrivals(surge=10.0, memory_days=0.5, onset=1e-4)
+    return Arrivals(surge=10.0, memory_days=0.5, onset=1e-4, certainty=6.0)
 
 
 def _declined() -> Arrivals:

@@ -2,8 +2,8 @@
 
 An entity's events come at its own rate, shaped by the hour of the day.  In a burst further events come
 on top at `surge` times its usual rate.  Each event multiplies the odds of being in a burst by how much
-more likely the burst made it; each quiet stretch divides them.  The evidence is the log odds that this
-very event belongs to a burst.
+more likely the burst made it; each quiet stretch divides them.  They stop at MOST_ODDS.  The evidence
+is the log odds that this very event belongs to a burst.
 """
 
 from math import exp, log
@@ -36,6 +36,7 @@ RATE_MEMORY_DAYS: Final = 4
 WARM_UP: Final = 5
 AFTERMATH: Final = 6
 SETTINGS_WIDTH: Final = 7
+MOST_ODDS: Final = 7
 
 _DAY_MS: Final = 86_400_000.0
 _HOUR_MS: Final = 3_600_000
@@ -65,7 +66,7 @@ def arrival_evidence(
         states: shape (entities, ENTITY_WIDTH); updated.
         shared: shape (SHARED_WIDTH,); the population's rate and hour profile, updated.
         settings: shape (SETTINGS_WIDTH,); AFTERMATH is taken off the evidence of rows that are no
-            events, and silences them when negative.
+            events, and silences them when negative; MOST_ODDS is where odds stop.
         out: shape (n,); evidence in log odds.
         rate: shape (n,); the entity's expected events per day.
         size: shape (n,); the events behind it.
@@ -88,7 +89,7 @@ def arrival_evidence(
             hour = HOURS + (times[i] // _HOUR_MS) % 24
             usual = own * 24.0 * shared[hour] / shared[HOUR_SUM]
             bad = odds * (extra / usual)
-            state[ODDS] = min(odds * _likelier((usual + extra) / usual, event[i]), ODDS_LIMIT)
+            state[ODDS] = min(odds * _likelier((usual + extra) / usual, event[i]), settings[MOST_ODDS])
             _learn(state, shared, hour, 1.0 / (1.0 + bad) if ready else 1.0, first)
             if ready:
                 out[i] = min(log(bad), LIMIT)
