@@ -24,8 +24,7 @@ import numpy as np
 import polars as pl
 
 from detectors.cli import warm_up
-from detectors.configuration import read_configuration
-from detectors.detection import Detection
+from detectors.recalling import recalled
 from detectors.reloading import RulesService
 from detectors.service import DetectorService
 from txwatch.clock import SystemClock
@@ -90,8 +89,9 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     writer = start_writer(folder, options)
     store = Watched(open_store(f"sqlite:///{folder / 'store.db'}", clock, writer=False))
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", clock)
-    detection = Detection.fresh(read_configuration(rules))
-    detector = DetectorService(store, ledger, detection, clock, at={}, aside=ThreadPoolExecutor(1))
+    new = recalled(ledger, rules, require_apply=False)
+    aside = ThreadPoolExecutor(1)
+    detector = DetectorService(store, ledger, new.detection, clock, at=new.at, aside=aside)
     service = RulesService(rules, detector, ledger, clock, ThreadPoolExecutor(1))
     edits, seen = follow(writer, detector, service, store, rules, options.every)
     changes = service.health().figures["changes_total"]

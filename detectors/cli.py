@@ -17,12 +17,11 @@ from detectors.backtest.page import Page, page
 from detectors.backtest.told import told
 from detectors.backtest.truth import read_truth
 from detectors.changes import note_changes
-from detectors.configuration import DetectorsSection, known_configuration, read_configuration
+from detectors.configuration import DetectorsSection, read_configuration
 from detectors.context import ContextService, TransactionsAndContext
 from detectors.copies import EVERY as COPIES_EVERY
 from detectors.copies import ModelCopies, RulesCopies
 from detectors.coverage import commands as coverage_commands
-from detectors.detection import Configuration, Detection, rules_of
 from detectors.engine import Engine
 from detectors.handling import HandlingService
 from detectors.labelcopies import AnomaliesAndCopies, LabelCopies
@@ -31,14 +30,14 @@ from detectors.labels import LateLabels, read_frauds
 from detectors.models import commands as models_commands
 from detectors.models.service import ModelsService
 from detectors.offline import JsonLines, Parquet, score
-from detectors.reading import first_rules
+from detectors.recalling import Recalled, recalled
 from detectors.reloading import RulesService
 from detectors.rules import commands as rules_commands
 from detectors.rules import warm as rules_warm
 from detectors.rules.check import ROOM_SECTIONS, Sections
 from detectors.series import warm as series_warm
 from detectors.series.offline import score_series as score_series_file
-from detectors.service import CONSUMER, DetectorService
+from detectors.service import DetectorService
 from detectors.settings import Feedback
 from txwatch import __version__
 from txwatch.copies import CopyStore
@@ -107,25 +106,21 @@ def score_series(
 
 
 def open_detector(workplace: Workplace, *, window_seconds: int | None = None) -> DetectorService:
-    """Return the detector of this workplace, with the state of its last snapshot."""
+    """Return the detector of this workplace, with the state of its last snapshot and the acts since."""
     settings = workplace.settings
-    snapshot = workplace.ledger.load_snapshot(CONSUMER)
-    detection = (
-        Detection.fresh(_first(workplace, window_seconds))
-        if snapshot is None
-        else _restored(snapshot.payload, workplace, window_seconds)
-    )
+    remembered = _remembered(workplace, window_seconds)
     if isinstance(workplace.store, ChangeStore):
-        versions = {"rules": detection.configuration.version, "code": __version__}
+        versions = {"rules": remembered.configuration.version, "code": __version__}
         for kind in note_changes(workplace.store, versions, workplace.clock.now()):
             if kind != "rules":  # of those the ledger keeps every version, with a record of its own
                 workplace.ledger.record("detectors", f"{kind} in use", {"version": versions[kind]})
     return DetectorService(
         workplace.store,
         workplace.ledger,
-        detection,
+        remembered.detection,
         workplace.clock,
-        at={} if snapshot is None else snapshot.cursors,
+        at=remembered.at,
+        pending=remembered.pending,
         aside=ThreadPoolExecutor(1, thread_name_prefix="snapshots"),
         batch=settings.batch,
         snapshot_seconds=settings.snapshot_seconds,
@@ -189,31 +184,18 @@ def open_coverage(workplace: Workplace) -> list[Service]:
     return [CoverageService(workplace.ledger, workplace.clock, kept, copies)]
 
 
-def _first(workplace: Workplace, window_seconds: int | None) -> Configuration:
-    """Return the rules of a detector that remembers nothing; they are in force from now on."""
-    settings, shelf = workplace.settings, workplace.ledger.rules()
-    path = rules_path(settings)
-    configuration = first_rules(
-        path, shelf, require_apply=settings.require_apply, window_seconds=window_seconds
-    )
-    shelf.edited(configuration.as_version(path.name, "in the file at the start"))
-    return configuration
-
-
-def _restored(payload: bytes, workplace: Workplace, window_seconds: int | None) -> Detection:
-    """Return the detection of a snapshot, under the rules under which it was taken."""
+def _remembered(workplace: Workplace, window_seconds: int | None) -> Recalled:
+    settings = workplace.settings
     try:
-        known = workplace.ledger.rules().found(rules_of(payload))
-        path = rules_path(workplace.settings)
-        configuration = (
-            _first(workplace, window_seconds)
-            if known is None
-            else known_configuration(path, known.content, known.beside, window_seconds=window_seconds)
+        return recalled(
+            workplace.ledger,
+            rules_path(settings),
+            require_apply=settings.require_apply,
+            window_seconds=window_seconds,
         )
-        return Detection.restored(configuration, payload)
     except SnapshotError as error:
         raise SnapshotError(
-            f"{error}. To start with empty baselines, delete {workplace.settings.home_path / 'snapshots'}; "
+            f"{error}. To start with empty baselines, delete {settings.home_path / 'snapshots'}; "
             "the transactions in the store are then scored anew"
         ) from error
 

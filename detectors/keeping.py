@@ -1,12 +1,14 @@
-"""Keeps the state of the detection with its cursors, without holding up the scoring.
+"""Keeps the state of the detection with its place, without holding up the scoring.
 
     1. Between two batches, copy the state.
     2. Aside, in another thread: turn the copy into bytes, write them to a file, sync it.
-    3. Between two batches, record the file together with the cursors at which the copy was taken.
+    3. Between two batches, record the file together with the place at which the copy was taken: the cursors,
+       and the last act (see `acts`) that is in it.
 
-Only 1 and 3 make a transaction wait; they take a fraction of 2.  A crash before 3 leaves the state before
-in force, from which more is replayed.  There is never more than one on its way, so that they are recorded
-in the order in which they were taken.
+Only 1 and 3 make a transaction wait; they take a fraction of 2.  Nothing else waits for the disk: what is
+done to the state beside reading is recorded as an act.  A crash before 3 leaves the state before in force,
+from which more is replayed.  There is never more than one on its way, so that they are recorded in the
+order in which they were taken.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -33,9 +35,25 @@ class SnapshotLedger(Protocol):
         """Write a state to a file; may be called in any thread."""
 
     def record_snapshot(
-        self, consumer: str, cursors: Mapping[Partition, Cursor], written: Written, version: str
+        self,
+        consumer: str,
+        cursors: Mapping[Partition, Cursor],
+        written: Written,
+        version: str,
+        act: int,
     ) -> None:
-        """Make a written state the newest one, for these cursors."""
+        """Make a written state the newest one, for these cursors and the acts up to a number."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a state stands: the rows up to the cursors and the acts up to a number are in it."""
+
+    cursors: Mapping[Partition, Cursor]
+    act: int
+
+
+NOWHERE = Place(cursors={}, act=0)
+"""Where a state stands that has seen nothing."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,19 +73,19 @@ class Keeping:
         clock: Clock,
         aside: Executor,
         *,
-        at: Mapping[Partition, Cursor],
+        at: Place,
         every_seconds: float,
     ) -> None:
-        """`at` are the cursors of the state that was kept last."""
+        """`at` is the place of the state that was kept last."""
         self._consumer, self._ledger, self._clock, self._aside = consumer, ledger, clock, aside
         self._every_seconds = every_seconds
-        self._cursors = dict(at)
+        self._at = at
         self._taken_at = self._read_at = clock.now()
         self._copying = 0.0
-        self._on_its_way: tuple[dict[Partition, Cursor], str, Future[Written]] | None = None
+        self._on_its_way: tuple[Place, str, Future[Written]] | None = None
         self.recorded = 0
 
-    def step(self, cursors: Mapping[Partition, Cursor], state: Callable[[], Kept], *, idle: bool) -> None:
+    def step(self, place: Place, state: Callable[[], Kept], *, idle: bool) -> None:
         """Record what has been written; take a copy if it is time, or if nothing has come for a while."""
         now = self._clock.now()
         if not idle:
@@ -77,22 +95,17 @@ class Keeping:
         due = (now - self._taken_at).total_seconds() >= max(self._every_seconds, REST * self._copying)
         if (due or quiet) and self._on_its_way is None:
             self._taken_at = now
-            if cursors != self._cursors:
+            if place != self._at:
                 copy = state()
                 self._copying = (self._clock.now() - now).total_seconds()
-                self._begin(cursors, copy)
+                self._begin(place, copy)
 
-    def keep(self, cursors: Mapping[Partition, Cursor], state: Kept) -> None:
-        """Keep a state before anything else happens."""
+    def keep_last(self, place: Place, state: Callable[[], Kept]) -> None:
+        """Keep a state before anything else happens, unless it is the one that was taken last."""
         self.wait()
-        self._begin(cursors, state)
-        self.wait()
-
-    def keep_last(self, cursors: Mapping[Partition, Cursor], state: Callable[[], Kept]) -> None:
-        """Keep a state, unless it is the one that was taken last."""
-        self.wait()
-        if cursors != self._cursors:
-            self.keep(cursors, state())
+        if place != self._at:
+            self._begin(place, state())
+            self.wait()
 
     def wait(self) -> None:
         """Record what is on its way, once it is written."""
@@ -104,10 +117,10 @@ class Keeping:
         """End the other thread."""
         self._aside.shutdown(wait=True)
 
-    def _begin(self, cursors: Mapping[Partition, Cursor], state: Kept) -> None:
+    def _begin(self, place: Place, state: Kept) -> None:
         written = self._aside.submit(self._write, state)
-        self._on_its_way = (dict(cursors), state.version, written)
-        self._cursors, self._taken_at = dict(cursors), self._clock.now()
+        self._on_its_way = (place, state.version, written)
+        self._at, self._taken_at = place, self._clock.now()
 
     def _write(self, state: Kept) -> Written:
         return self._ledger.write_snapshot(self._consumer, state.encode())
@@ -116,9 +129,9 @@ class Keeping:
         """Record what is written; what could not be written is given up, and its error raised."""
         if self._on_its_way is None or not self._on_its_way[2].done():
             return
-        cursors, version, written = self._on_its_way
+        place, version, written = self._on_its_way
         if written.exception() is None:
-            self._ledger.record_snapshot(self._consumer, cursors, written.result(), version)
+            self._ledger.record_snapshot(self._consumer, place.cursors, written.result(), version, place.act)
             self.recorded += 1
         self._on_its_way = None
         written.result()

@@ -50,8 +50,8 @@ class AnomalyStore(Protocol):
 class LabelsService:
     """Confirmed frauds leave the samples that models are fitted to, and speak where feedback is on.
 
-    How far labels are learnt is part of the detector's state, which is kept at once: after a crash none is
-    learnt twice, and what is scored again meets the same labels at the same place.
+    How far labels are learnt is part of the detector's state, and learning them is an act (`acts`): after a
+    crash none is learnt twice, and what is scored again meets the same labels at the same place.
     """
 
     name = "labels"

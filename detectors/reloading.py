@@ -44,8 +44,8 @@ class RulesService:
        in the same ways, and the version stays out, also after a restart.
 
     A rule that fails while it is evaluated is set aside by the rule book and told in the same way; any
-    change of the file tries it again.  A process that dies goes on with the version of its last snapshot
-    up to where results are committed, and takes the newest then: so it scores every row as it did before.
+    change of the file tries it again.  A process that dies goes on with the versions that were in force up
+    to where results are committed, and takes the newest then: so it scores every row as it did before.
     """
 
     name = "rules"

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Protocol
 
-import numpy as np
 import polars as pl
 
+from detectors.acts import Act, LabelsLearnt, ModelInstalled, Pending, RulesChanged, brought_by, written
 from detectors.detection import Configuration, Detection, Findings
 from detectors.guard import Guard
-from detectors.keeping import Keeping, Kept
+from detectors.keeping import Keeping, Kept, Place
+from detectors.splitting import is_behind, last_cursors, split_at, until
 from txwatch.coverage import Counted
 from txwatch.errors import StoreBusyError
 from txwatch.ledger.snapshots import Written
@@ -18,13 +19,6 @@ from txwatch.ports import Clock, Health, Progress, Store
 from txwatch.registry import ModelChange
 
 CONSUMER = "detectors"
-
-
-class Snapshot(Protocol):
-    """What the ledger kept of an earlier run."""
-
-    cursors: Mapping[Partition, Cursor]
-    payload: bytes
 
 
 class DetectionLedger(Protocol):
@@ -46,9 +40,17 @@ class DetectionLedger(Protocol):
         """Write a state to a file; may be called in any thread."""
 
     def record_snapshot(
-        self, consumer: str, cursors: Mapping[Partition, Cursor], written: Written, version: str
+        self,
+        consumer: str,
+        cursors: Mapping[Partition, Cursor],
+        written: Written,
+        version: str,
+        act: int,
     ) -> None:
-        """Make a written state the newest one, for these cursors."""
+        """Make a written state the newest one, for these cursors and the acts up to a number."""
+
+    def record_act(self, consumer: str, cursors: Mapping[Partition, Cursor], document: bytes) -> int:
+        """Write down what is about to be done at these cursors; return its number."""
 
     def models(self) -> "ModelShelf":
         """Return the part that keeps fitted models."""
@@ -70,10 +72,13 @@ class DetectorService:
        detector what it looked at (`covering`), which so is counted once.
     4. Every `snapshot_seconds`, after a quiet second, and on closing, keep the state together with its
        cursors: a copy is taken between two batches and written aside (`keeping`).
+    5. What else changes the state (other rules, labels, a model that counts) is an act between two batches:
+       recorded in the ledger with the cursors, then done (`acts`).  No state is awaited.
 
     After a crash the state comes back from the last snapshot and the rows up to the committed cursors
-    are scored again, to the same result, but neither written nor queued a second time.  No snapshot is
-    taken between 1 and 3: one that is ahead of what was written would lose it.
+    are scored again, to the same result, but neither written nor queued a second time; the acts since the
+    snapshot take effect at the same rows as before.  No snapshot is taken between 1 and 3: one that is
+    ahead of what was written would lose it.
     """
 
     name = "detectors"
@@ -85,12 +90,13 @@ class DetectorService:
         detection: Detection,
         clock: Clock,
         *,
-        at: Mapping[Partition, Cursor],
+        at: Place,
+        pending: Sequence[Pending] = (),
         aside: Executor,
         batch: int = 1000,
         snapshot_seconds: float = 10.0,
     ) -> None:
-        """`detection` is the state that belongs to the cursors `at` (both empty on the first run).
+        """`detection` is the state that belongs to the place `at`; `pending` are the acts beyond it.
 
         `aside` has one thread and writes snapshots; it is ended with the service.
         """
@@ -100,9 +106,10 @@ class DetectorService:
         self._detection = detection
         self._clock = clock
         self._batch = batch
-        self._cursors = dict(at)
+        self._cursors, self._act = dict(at.cursors), at.act
+        self._pending = list(pending)
         self._committed = ledger.cursors(CONSUMER)
-        self._replaying = self._is_behind()
+        self._replaying = is_behind(self._cursors, self._committed)
         self._unwritten: Findings | None = None
         self._told: list[Anomaly] = []
         self._away = ""
@@ -112,8 +119,8 @@ class DetectorService:
 
     @property
     def configuration(self) -> Configuration:
-        """What is in force."""
-        return self._detection.configuration
+        """What is in force; while rows are scored again, what will be then."""
+        return brought_by(self._pending) or self._detection.configuration
 
     @property
     def guard(self) -> Guard:
@@ -123,7 +130,7 @@ class DetectorService:
     @property
     def replaying(self) -> bool:
         """Whether the state is not where the committed results are: behind them, or ahead of a write."""
-        return self._replaying or self._unwritten is not None
+        return self._replaying or bool(self._pending) or self._unwritten is not None
 
     def step(self) -> Progress:
         """Score the next batch of the feed; committed rows make a step of their own.
@@ -142,11 +149,11 @@ class DetectorService:
         self._write()
         self._write_told()
         rows = self._store.feed(self._cursors, self._batch)
-        parts = split_at(rows, self._committed)
+        parts = split_at(self._before_next_act(rows), self._committed)
         for part, known in parts[:1]:
             self._score(part, known=known)
-        self._replaying = self._replaying and bool(parts) and self._is_behind()
-        self._keeping.step(self._cursors, lambda: kept(self._detection), idle=rows.is_empty())
+        self._replaying = self._replaying and bool(parts) and is_behind(self._cursors, self._committed)
+        self._keeping.step(self._place(), lambda: kept(self._detection), idle=rows.is_empty())
         return Progress(handled=rows.height, finished=True)
 
     def change(
@@ -155,12 +162,12 @@ class DetectorService:
         """Put another configuration into force between two batches; return what begins anew.
 
         It is watched unless it is `trusted`; its guard expects the shares of anomalies that were `planned`.
-        The state is kept at once, under the new configuration and at the cursors where it begins: what is
-        scored again after a crash is scored under the configuration that was in force.
+        The ledger must have the version: what is scored again after a crash is scored under the one that was
+        in force.
         """
-        changed, anew = self._detection.changed(configuration, trusted=trusted, planned=planned)
-        self._keeping.keep(self._cursors, standing(changed))
-        self._detection = changed
+        act = RulesChanged(version=configuration.version, trusted=trusted, planned=dict(planned))
+        self._record(act)
+        self._detection, anew = act.apply(self._detection, configuration)
         return anew
 
     @property
@@ -169,17 +176,19 @@ class DetectorService:
         return self._detection.labels
 
     def learn(self, frauds: pl.DataFrame, withdrawn: pl.DataFrame, number: int) -> None:
-        """Learn labels between two batches, and keep the state at once; see `Detection.learn`."""
-        self._detection.learn(frauds, withdrawn, number)
-        self._keeping.keep(self._cursors, standing(self._detection))
+        """Learn labels between two batches, see `Detection.learn`; they are learnt once, whatever crashes."""
+        act = LabelsLearnt.of(frauds, withdrawn, number)
+        self._record(act)
+        act.apply(self._detection)
 
     def install(self, name: str, payload: bytes, *, held: bool) -> None:
-        """Let a kept model count from the next batch on, and keep the state at once.
+        """Let a kept model count from the next batch on, also where rows are scored again after a crash.
 
         Raises SnapshotError where it is damaged or of another shape; then nothing has changed.
         """
-        self._detection.install(name, payload, held=held)
-        self._keeping.keep(self._cursors, standing(self._detection))
+        act = ModelInstalled(name=name, payload=payload, held=held)
+        self._record(act)
+        act.apply(self._detection)
 
     def tell(self, anomaly: Anomaly) -> None:
         """Store an anomaly about the detection itself, and queue it, with the next step."""
@@ -213,16 +222,30 @@ class DetectorService:
         try:
             self._keeping.wait()
             if self._unwritten is None:
-                self._keeping.keep_last(self._cursors, lambda: standing(self._detection))
+                self._keeping.keep_last(self._place(), lambda: standing(self._detection))
         finally:
             self._keeping.close()
 
-    def _is_behind(self) -> bool:
-        nowhere = Cursor(0, -1)
-        return any(
-            self._cursors.get(part, nowhere).sequence < cursor.sequence
-            for part, cursor in self._committed.items()
-        )
+    def _place(self) -> Place:
+        return Place(cursors=dict(self._cursors), act=self._act)
+
+    def _record(self, act: Act) -> None:
+        self._act = self._ledger.record_act(CONSUMER, self._cursors, written(act))
+
+    def _before_next_act(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Let acts that the state lacks take effect at their rows; return the rows before the next of them.
+
+        After the last of them other services have their turn before anything new is scored.
+        """
+        if not self._pending:
+            return rows
+        while self._pending:
+            before = until(rows, self._pending[0].cursors)
+            if not before.is_empty():
+                return before
+            act = self._pending.pop(0)
+            self._detection, self._act = act.apply(self._detection), act.number
+        return until(rows, self._committed)
 
     def _score(self, rows: pl.DataFrame, *, known: bool) -> None:
         findings = self._detection.step(rows, self._clock.now)
@@ -268,38 +291,3 @@ def kept(detection: Detection) -> Kept:
 def standing(detection: Detection) -> Kept:
     """Return a detection's state without copying it, to be written while nothing is scored."""
     return Kept(encode=detection.pieces, version=detection.version)
-
-
-def split_at(rows: pl.DataFrame, committed: Mapping[Partition, Cursor]) -> list[tuple[pl.DataFrame, bool]]:
-    """Split rows into the part whose results are committed already and the part that is new.
-
-    The committed rows are a prefix of what is read, since they were once read in this order.  Where
-    they are not (a ledger restored from a backup), all rows count as new: writing again is harmless.
-    """
-    if rows.is_empty():
-        return []
-    known = np.fromiter(_is_known(rows, committed), dtype=bool, count=rows.height)
-    count = int(known.sum())
-    if not known[:count].all():
-        return [(rows, False)]
-    parts = [(rows[:count], True), (rows[count:], False)]
-    return [(part, is_known) for part, is_known in parts if not part.is_empty()]
-
-
-def last_cursors(rows: pl.DataFrame) -> dict[Partition, Cursor]:
-    """Return each partition's cursor after these feed rows."""
-    last = rows.group_by("source", "partition").agg(pl.col("arrival").last(), pl.col("sequence").last())
-    return {
-        Partition(source, partition): Cursor(arrival, sequence)
-        for source, partition, arrival, sequence in last.iter_rows()
-    }
-
-
-def _is_known(rows: pl.DataFrame, committed: Mapping[Partition, Cursor]) -> list[bool]:
-    if not committed:
-        return [False] * rows.height
-    columns = rows.select("source", "partition", "sequence").iter_rows()
-    return [
-        (cursor := committed.get(Partition(source, partition))) is not None and sequence <= cursor.sequence
-        for source, partition, sequence in columns
-    ]

@@ -1,8 +1,8 @@
 """Named stand-ins, shipped so that users test their own sources and detectors with them.
 
 `MemoryStore` keeps to every promise of `txwatch.ports.Store` except that its memory ends with the process;
-it passes the same contract tests as the real ones.  `ManualClock` is advanced by hand; `AtOnce` is an
-executor without threads.
+it passes the same contract tests as the real ones.  `ManualClock` is advanced by hand; `AtOnce` and
+`WhenTold` are executors without threads.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +58,32 @@ class AtOnce(Executor):
         except Exception as error:  # noqa: BLE001 - raised where the result is asked for
             done.set_exception(error)
         return done
+
+
+class WhenTold(Executor):
+    """Does what is asked of it when it is told to, in the same thread."""
+
+    def __init__(self) -> None:
+        self._asked: list[Callable[[], None]] = []
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Return what is done by the next `work`."""
+        done: Future[T] = Future()
+
+        def do() -> None:
+            try:
+                done.set_result(fn(*args, **kwargs))
+            except Exception as error:  # noqa: BLE001 - raised where the result is asked for
+                done.set_exception(error)
+
+        self._asked.append(do)
+        return done
+
+    def work(self) -> None:
+        """Do what was asked so far."""
+        asked, self._asked = self._asked, []
+        for do in asked:
+            do()
 
 
 class MemoryStore:

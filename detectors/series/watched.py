@@ -66,14 +66,15 @@ class Watched:
         return np.array([self._entities[key] for key in self.keys], np.intp)
 
     def dump(self) -> dict[str, Any]:
-        """Return all state."""
+        """Return all state, in an order of its own."""
+        busy = sorted(self._busy.items())
         return {
             "watched.since": np.array([] if self._since is None else [self._since], np.int64),
             "watched.kind": [kind for kind, _ in self._entities],
             "watched.id": [name for _, name in self._entities],
-            "watched.busy_kind": [kind for kind, _ in self._busy],
-            "watched.busy_id": [name for _, name in self._busy],
-            "watched.busy": np.array(list(self._busy.values()), np.int64),
+            "watched.busy_kind": [kind for (kind, _), _ in busy],
+            "watched.busy_id": [name for (_, name), _ in busy],
+            "watched.busy": np.array([count for _, count in busy], np.int64),
         }
 
     def restore(self, kept: Mapping[str, Any]) -> None:

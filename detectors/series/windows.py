@@ -110,14 +110,14 @@ class OpenWindows:
         return found
 
     def dump(self) -> dict[str, Any]:
-        """Return all state."""
+        """Return all state, in an order of its own: the same windows give the same dump."""
         kept = {NEVER: self._open, **self._late}
-        flat = [
+        flat = sorted(
             (closing, window, *key, *sums)
             for closing, by_window in kept.items()
             for window, totals in by_window.items()
             for key, sums in totals.items()
-        ]
+        )
         closings, windows, kinds, ids, *sums = zip(*flat, strict=True) if flat else ((),) * 8
         return {
             "windows.newest": int(self._newest),

@@ -197,6 +197,59 @@ def test_what_a_crash_left_half_written_is_swept_and_nothing_of_others(ledger, t
     assert not there & set(left)
 
 
+def test_acts_come_back_in_order_with_their_cursors(ledger, again):
+    """Of one consumer, beyond a number; two at the same cursors stay two."""
+    first = ledger.record_act("detectors", {A: Cursor(1, 1)}, b"one")
+    ledger.record_act("somebody else", {}, b"other")
+    ledger.record_act("detectors", {A: Cursor(1, 1)}, b"two")
+    ledger.record_act("detectors", {A: Cursor(2, 2), B: Cursor(9, 7)}, b"three")
+    ledger.close()
+
+    found = again().acts("detectors", first)
+    assert [(each.document, each.cursors) for each in found] == [
+        (b"two", {A: Cursor(1, 1)}),
+        (b"three", {A: Cursor(2, 2), B: Cursor(9, 7)}),
+    ]
+    assert found[0].number < found[1].number
+
+
+def test_acts_stay_until_both_kept_snapshots_have_them(ledger):
+    """The older snapshot is needed when the newer one is damaged, with every act since."""
+    numbers = [ledger.record_act("detectors", {}, f"{n}".encode()) for n in range(3)]
+    left = []
+    for act in (0, numbers[1], numbers[2], numbers[2]):
+        ledger.save_snapshot("detectors", {}, f"state {act}".encode(), "1", act)
+        left.append([each.number for each in ledger.acts("detectors", 0)])
+
+    assert left == [numbers, numbers, numbers[2:], []]
+    assert ledger.load_snapshot("detectors").act == numbers[2]
+
+
+def test_the_number_of_an_act_is_never_given_again(ledger):
+    """Else one that comes after all were forgotten would be taken for part of a snapshot."""
+    first = ledger.record_act("detectors", {}, b"one")
+    for _ in range(2):
+        ledger.save_snapshot("detectors", {}, b"state", "1", first)
+
+    assert ledger.acts("detectors", 0) == []
+    assert ledger.record_act("detectors", {}, b"two") > first
+
+
+def test_a_ledger_without_acts_gets_them_and_keeps_its_snapshots(ledger, again):
+    """What layout 1 had is read as before: no act is in it."""
+    ledger.save_snapshot("detectors", {A: Cursor(1, 1)}, b"state", "1")
+    with ledger._writing() as connection:
+        connection.exec_driver_sql("DROP TABLE acts")
+        connection.exec_driver_sql("ALTER TABLE snapshots DROP COLUMN act")
+        connection.exec_driver_sql("UPDATE layout SET version = 1")
+    ledger.close()
+
+    for opened in (again(), again()):
+        found = opened.load_snapshot("detectors")
+        assert (found.payload, found.cursors, found.act) == (b"state", {A: Cursor(1, 1)}, 0)
+        assert opened.record_act("detectors", {}, b"one") > 0
+
+
 def test_the_audit_is_a_chain(ledger):
     """A record that was changed afterwards is found."""
     for n in range(3):

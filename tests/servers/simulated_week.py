@@ -37,6 +37,7 @@ from detectors.context import ContextService
 from detectors.copies import ModelCopies, RulesCopies
 from detectors.detection import Detection
 from detectors.handling import HandlingService
+from detectors.keeping import NOWHERE
 from detectors.labelcopies import LabelCopies
 from detectors.reloading import RulesService
 from detectors.service import DetectorService
@@ -148,7 +149,7 @@ def _services(
     source = SimulatorSource(Simulation(settings), {}, live=clock)
     detection = Detection.fresh(configuration)
     sources = [RulesCopies(ledger.rules()), ModelCopies(ledger.models())]
-    detector = DetectorService(store, ledger, detection, clock, at={}, aside=AtOnce(), batch=5_000)
+    detector = DetectorService(store, ledger, detection, clock, at=NOWHERE, aside=AtOnce(), batch=5_000)
     return [
         FromKafka(WithFaults(source, clock), store, store, ledger, clock, batch=5_000),
         MetricsService(store, ledger, clock, MetricsSettings(rates=RATES)),

@@ -9,10 +9,9 @@ import polars as pl
 from collector.simulator.settings import SimulationSettings
 from collector.simulator.simulation import Simulation
 from detectors.configuration import known_configuration
-from detectors.detection import Detection, rules_of
-from detectors.reading import first_rules
+from detectors.recalling import recalled
 from detectors.reloading import RulesService
-from detectors.service import CONSUMER, DetectorService
+from detectors.service import DetectorService
 from txwatch.columns import TRANSACTION
 from txwatch.ledger import Ledger
 from txwatch.ports import AnomalyQuery
@@ -67,22 +66,14 @@ class Bench:
         self.open()
 
     def open(self) -> None:
-        kept = self.ledger.load_snapshot(CONSUMER)
-        if kept is None:
-            configuration = first_rules(self.path, self.ledger.rules(), require_apply=self.require_apply)
-            self.ledger.rules().edited(configuration.as_version("rules.yaml", "at the start"))
-            detection = Detection.fresh(configuration)
-        else:
-            known = self.ledger.rules().found(rules_of(kept.payload))
-            configuration = known_configuration(self.path, known.content, known.beside)
-            detection = Detection.restored(configuration, kept.payload)
-        at = kept.cursors if kept else {}
+        known = recalled(self.ledger, self.path, require_apply=self.require_apply)
         self.detector = DetectorService(
             self.store,
             self.ledger,
-            detection,
+            known.detection,
             self.clock,
-            at=at,
+            at=known.at,
+            pending=known.pending,
             aside=AtOnce(),
             batch=400,
             snapshot_seconds=1e9,

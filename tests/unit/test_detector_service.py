@@ -10,7 +10,9 @@ from collector.simulator.settings import SimulationSettings
 from collector.simulator.simulation import Simulation
 from detectors.configuration import read_configuration
 from detectors.detection import Detection
-from detectors.service import CONSUMER, DetectorService, split_at
+from detectors.keeping import NOWHERE, Place
+from detectors.service import CONSUMER, DetectorService
+from detectors.splitting import split_at
 from txwatch.columns import TRANSACTION
 from txwatch.coverage import FEED, RULES, SERIES, Tally, added
 from txwatch.errors import SnapshotError, StoreBusyError
@@ -57,7 +59,7 @@ class Bench:
         kept = self.ledger.load_snapshot(CONSUMER)
         fresh = Detection.fresh(self.configuration)
         detection = Detection.restored(self.configuration, kept.payload) if kept else fresh
-        at = kept.cursors if kept else {}
+        at = Place(cursors=kept.cursors, act=kept.act) if kept else NOWHERE
         return DetectorService(
             self.store, self.ledger, detection, self.clock, at=at, aside=AtOnce(), batch=400
         )

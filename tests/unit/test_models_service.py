@@ -98,7 +98,7 @@ def test_what_is_scored_again_after_a_crash_is_scored_by_the_ordered_model(bench
     bench.score()
 
     assert champion(bench) == 1
-    assert bench.detector.health().figures["replayed_total"] == 800
+    assert bench.detector.health().figures["replayed_total"] == 11 * 400
     assert bench.actions().count("model ordered") == 1
 
 

@@ -1,36 +1,16 @@
 """States are copied between two batches, written aside, and recorded in the order of their copies."""
 
-from concurrent.futures import Executor, Future
 from datetime import timedelta
 
 import pytest
 
-from detectors.keeping import Keeping, Kept
+from detectors.keeping import NOWHERE, Keeping, Kept, Place
 from txwatch.errors import StoreBusyError, StoreError
 from txwatch.ledger import Ledger
 from txwatch.model import Cursor, Partition
-from txwatch.testing import AtOnce, ManualClock
+from txwatch.testing import AtOnce, ManualClock, WhenTold
 
 HERE = Partition("made up", 0)
-
-
-class WhenTold(Executor):
-    """Does what is asked of it when it is told to."""
-
-    def __init__(self):
-        self.asked = []
-
-    def submit(self, fn, /, *args, **kwargs):
-        self.asked.append((future := Future(), lambda: fn(*args, **kwargs)))
-        return future
-
-    def work(self):
-        for future, do in self.asked:
-            try:
-                future.set_result(do())
-            except StoreError as error:
-                future.set_exception(error)
-        self.asked = []
 
 
 class Bench:
@@ -39,7 +19,7 @@ class Bench:
     def __init__(self, folder, aside):
         self.clock = ManualClock()
         self.ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", self.clock)
-        self.keeping = Keeping("states", self.ledger, self.clock, aside, at={}, every_seconds=10.0)
+        self.keeping = Keeping("states", self.ledger, self.clock, aside, at=NOWHERE, every_seconds=10.0)
 
     def step(self, number, *, after=0.0, idle=False):
         self.clock.advance(timedelta(seconds=after))
@@ -49,12 +29,12 @@ class Bench:
     def newest(self):
         """The newest state, which is the number of its cursor."""
         found = self.ledger.load_snapshot("states")
-        assert found is None or found.cursors == at(int(found.payload))
+        assert found is None or found.cursors == at(int(found.payload)).cursors
         return found and int(found.payload)
 
 
 def at(number):
-    return {HERE: Cursor(number, number)}
+    return Place(cursors={HERE: Cursor(number, number)}, act=0)
 
 
 def state(number):
@@ -131,10 +111,10 @@ def test_scoring_goes_on_while_a_state_is_written(slow, aside):
     assert (before, slow.newest) == (None, 1)
 
 
-def test_a_state_that_must_be_kept_waits_for_the_one_on_its_way(bench):
+def test_the_last_state_waits_for_the_one_on_its_way(bench):
     """They are recorded in the order in which they were taken."""
     bench.step(1, after=10.0)
-    bench.keeping.keep(at(2), state(2))
+    bench.keeping.keep_last(at(2), lambda: state(2))
 
     assert (bench.newest, bench.keeping.recorded) == (2, 2)
 

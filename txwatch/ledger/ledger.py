@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy.engine import Connection, Engine
 
 from txwatch.coverage import Counted
-from txwatch.ledger import audit, coverage, labels, layout, notes, progress, queue, snapshots
+from txwatch.ledger import acts, audit, coverage, labels, layout, notes, progress, queue, snapshots
+from txwatch.ledger.acts import RecordedAct
 from txwatch.ledger.alertbook import AlertBook
 from txwatch.ledger.coverage import CoverageShelf
 from txwatch.ledger.database import folder_beside, open_database, sentences
@@ -75,11 +76,26 @@ class Ledger:
             queue.enqueue(connection, anomalies, self._now())
             coverage.add(connection, looked_at)
 
+    def record_act(self, consumer: str, cursors: Mapping[Partition, Cursor], document: bytes) -> int:
+        """Write down what a consumer is about to do at these cursors; return its number."""
+        with self._writing() as connection:
+            return acts.append(connection, self._now(), consumer, cursors, document)
+
+    def acts(self, consumer: str, after: int) -> list[RecordedAct]:
+        """Return a consumer's acts beyond a number, in order; those that all snapshots have are gone."""
+        with self._reading() as connection:
+            return acts.beyond(connection, consumer, after)
+
     def save_snapshot(
-        self, consumer: str, cursors: Mapping[Partition, Cursor], payload: bytes, version: str
+        self,
+        consumer: str,
+        cursors: Mapping[Partition, Cursor],
+        payload: bytes,
+        version: str,
+        act: int = 0,
     ) -> None:
-        """Keep the state that belongs to these cursors; the last two are kept."""
-        self.record_snapshot(consumer, cursors, self.write_snapshot(consumer, [payload]), version)
+        """Keep the state that belongs to these cursors and the acts up to a number; the last two are kept."""
+        self.record_snapshot(consumer, cursors, self.write_snapshot(consumer, [payload]), version, act)
 
     def write_snapshot(self, consumer: str, payload: Iterable[bytes]) -> Written:
         """Write a state, in pieces, to a file that is no snapshot yet; any thread may call this method.
@@ -89,11 +105,16 @@ class Ledger:
         return snapshots.write_payload(self._folder, consumer, payload)
 
     def record_snapshot(
-        self, consumer: str, cursors: Mapping[Partition, Cursor], written: Written, version: str
+        self,
+        consumer: str,
+        cursors: Mapping[Partition, Cursor],
+        written: Written,
+        version: str,
+        act: int = 0,
     ) -> None:
-        """Make a written state the newest snapshot, for these cursors."""
+        """Make a written state the newest snapshot, for these cursors and the acts up to a number."""
         with self._writing() as connection:
-            needed = snapshots.record(connection, consumer, cursors, written, version, self._now())
+            needed = snapshots.record(connection, consumer, cursors, written, version, self._now(), act)
         snapshots.sweep(self._folder, consumer, needed)
 
     def load_snapshot(self, consumer: str) -> Snapshot | None:

@@ -1,5 +1,6 @@
 """Positions of the collector and cursors of the feed's consumers."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sql
@@ -36,6 +37,16 @@ def write_cursors(connection: Connection, consumer: str, moved: Mapping[Partitio
     changed = [(place, cursor) for place, cursor in moved.items() if known.get(place) != cursor]
     rows = [{"consumer": consumer, **place._asdict(), **cursor._asdict()} for place, cursor in changed]
     _write(connection, cursors, rows)
+
+
+def as_text(cursors: Mapping[Partition, Cursor]) -> str:
+    """Return cursors as they stand in one column."""
+    return json.dumps([[*partition, *cursor] for partition, cursor in cursors.items()])
+
+
+def from_text(written: str) -> dict[Partition, Cursor]:
+    """Return the cursors of `as_text`."""
+    return {Partition(s, p): Cursor(a, n) for s, p, a, n in json.loads(written)}
 
 
 def _write(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:

@@ -2,14 +2,13 @@
 
 1. The payload is written to a new file, synced, and renamed into place.
 2. One transaction records file, hash and cursors.
-3. All but the last two are forgotten and their files deleted.
+3. All but the last two are forgotten and their files deleted; so are the acts that both of these have.
 
 A crash before 2 leaves a file that nobody names, whole or half; the next snapshot deletes it.  One process
 at a time writes snapshots of one consumer.
 """
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -22,6 +21,8 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Connection, RowMapping
 
 from txwatch.errors import SnapshotError, StoreError
+from txwatch.ledger import acts
+from txwatch.ledger.progress import as_text, from_text
 from txwatch.ledger.tables import snapshots
 from txwatch.model import Cursor, Partition
 
@@ -35,6 +36,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A state and its cursors.  `note` says why it is not the newest one, where it is not."""
 
     cursors: dict[Partition, Cursor]
+    act: int
+    """The number of the last act that is in it."""
     payload: bytes
     version: str
     note: str = ""
@@ -65,6 +68,7 @@ def record(
     written: Written,
     version: str,
     at: float,
+    act: int,
 ) -> set[str]:
     """Record a written payload; returns the file names that are still needed."""
     name, digest = written
@@ -73,14 +77,16 @@ def record(
         "file": name,
         "sha256": digest,
         "version": version,
-        "cursors": json.dumps([[*partition, *cursor] for partition, cursor in cursors.items()]),
+        "cursors": as_text(cursors),
         "taken_at": at,
+        "act": act,
     }
     connection.execute(sql.insert(snapshots).values(values))
     mine = snapshots.c.consumer == consumer
     newest = sql.select(snapshots.c.number).where(mine).order_by(snapshots.c.number.desc()).limit(KEPT)
     kept = list(connection.scalars(newest))
     connection.execute(sql.delete(snapshots).where(mine, snapshots.c.number.not_in(kept)))
+    acts.forget(connection, consumer)
     return set(connection.scalars(sql.select(snapshots.c.file)))
 
 
@@ -115,7 +121,8 @@ def newest(connection: Connection, folder: Path, consumer: str) -> Snapshot | No
 
 def _snapshot(row: RowMapping, payload: bytes, note: str) -> Snapshot:
     return Snapshot(
-        cursors={Partition(s, p): Cursor(a, n) for s, p, a, n in json.loads(row["cursors"])},
+        cursors=from_text(row["cursors"]),
+        act=row["act"],
         payload=payload,
         version=row["version"],
         note=note,

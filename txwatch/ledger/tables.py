@@ -76,8 +76,21 @@ snapshots = Table(
     Column("version", String, nullable=False),
     Column("cursors", Text, nullable=False),
     Column("taken_at", Float, nullable=False),
+    Column("act", BigInteger, nullable=False, server_default="0"),
 )
-"""Which files hold a consumer's state, and the cursors that belong to each."""
+"""Which files hold a consumer's state, the cursors that belong to each, and the last act that is in it."""
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("consumer", String, nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("cursors", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,  # a number is never given again, also after all were forgotten
+)
+"""What changed a consumer's state beside what it read, and the cursors at which; until snapshots have it."""
 
 audit = Table(
     "audit",
