@@ -19,8 +19,9 @@ from detectors.engine import Engine
 from detectors.guard import NOTHING_PLANNED, Guard, GuardSettings, Memory
 from detectors.rows import milliseconds
 from detectors.rules.book import RuleBook
-from detectors.rules.comparing import former_of
+from detectors.rules.comparing import former_of, former_over
 from detectors.rules.draft import Draft
+from detectors.rules.former import Former
 from detectors.scored import Scored
 from detectors.series.traffic import TrafficSettings, TrafficWatch
 from detectors.settings import DetectionSettings
@@ -151,7 +152,7 @@ class Detection:
         shape, traffic series whose windows have another length.  This one is used no longer.
         """
         before = None if trusted else self._configuration.version
-        former = None if trusted else former_of(self._configuration.draft, configuration.draft)
+        former = None if trusted else self._replaced_by(configuration)
         guard = self.guard.begin(configuration.guard, configuration.version, before, planned, former)
         rulebook = configuration.rulebook(None if guard.watch is None else guard.watch.former)
         engine, anew = self._engine.changed(configuration.detection, rulebook)
@@ -168,6 +169,12 @@ class Detection:
             covering=self._covering.without(anew),
         )
         return following, anew
+
+    def _replaced_by(self, configuration: Configuration) -> Former | None:
+        """Return what is replaced of the version that is trusted, None where that cannot be told."""
+        before, after = self._configuration.draft, configuration.draft
+        watch = self.guard.watch
+        return former_of(before, after) if watch is None else former_over(watch.former, before, after)
 
     def _traffic_under(self, settings: TrafficSettings) -> TrafficWatch | None:
         """Return the traffic watch under other settings, None where its memory does not fit them."""

@@ -104,7 +104,8 @@ class Guard:
     ) -> "Guard":
         """Return the guard of another version, which it watches; None trusts that version.
 
-        `former` is what the change replaced, if that is known and nothing but rules changed.
+        `former` is what the change replaced, if that is known and nothing but rules changed; of a change
+        while another is watched, what both replaced.
 
         What was `planned` is expected where it is more than the past.  A change while another is watched is
         held against what was trusted before both.
@@ -118,7 +119,7 @@ class Guard:
                 trusted=before.trusted if before else trusted,
                 since=self._now,
                 expected=_larger(before.expected if before else self._expected(), planned),
-                former=None if before else former,
+                former=former,
                 planned={
                     name.removeprefix(RULE): share for name, share in planned.items() if name.startswith(RULE)
                 },

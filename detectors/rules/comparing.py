@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from detectors.rules.book import definitions
-from detectors.rules.draft import Draft
+from detectors.rules.draft import Draft, reread
 from detectors.rules.former import Former
 from detectors.rules.rule import Rule
 from detectors.rules.spec import RuleSpec
@@ -27,6 +27,18 @@ def former_of(before: Draft, after: Draft) -> Former | None:
     changed = [name for name in {**old, **new} if _differs(old.get(name), new.get(name), touched)]
     same = [old[name].spec for name in changed if name in old and not reads(old[name].when, touched)]
     return Former(changed=tuple(changed), rules=tuple(same))
+
+
+def former_over(earlier: Former | None, before: Draft, after: Draft) -> Former | None:
+    """Return what a change and the one before it, which replaced `earlier`, replaced together."""
+    found = former_of(before, after)
+    if earlier is None or found is None:
+        return None
+    touched = touched_names(before, after)
+    first = [rule.spec for rule in reread(earlier.rules, before) if not reads(rule.when, touched)]
+    second = [spec for spec in found.rules if spec.id not in earlier.changed]
+    changed = dict.fromkeys((*earlier.changed, *found.changed))
+    return Former(changed=tuple(changed), rules=(*first, *second))
 
 
 def live_rules(drafted: Draft) -> dict[str, Rule]:

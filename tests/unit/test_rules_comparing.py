@@ -9,7 +9,7 @@ from rules_bench import TWO, Bench, two_days
 
 from detectors.configuration import known_configuration
 from detectors.detection import Detection
-from detectors.rules.comparing import former_of
+from detectors.rules.comparing import former_of, former_over
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PATH = Path("rules.yaml")
@@ -50,6 +50,45 @@ def test_what_changes_how_detectors_find_or_grade_cannot_be_compared(text):
     assert former(text) is None
 
 
+LARGER = TWO.replace("amount > 300", "amount > 200")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed", "kept"),
+    [
+        ("severity: medium", "severity: high", ["large", "often"], ["amount > 300", "payments_1h > 2"]),
+        ("amount > 200", "amount > 100", ["large"], ["amount > 300"]),
+        ("amount > 200", "payments_1h > 5", ["large"], ["amount > 300"]),
+        ("by: user_id, window: 1h", "by: user_id, window: 2h", ["large", "often"], ["amount > 300"]),
+    ],
+)
+def test_a_change_while_another_is_watched_is_held_against_what_was_before_both(old, new, changed, kept):
+    first, second = configuration(LARGER), configuration(LARGER.replace(old, new))
+
+    found = former_over(former(LARGER), first.draft, second.draft)
+
+    assert list(found.changed) == changed
+    assert [rule.when for rule in found.rules] == kept
+
+
+def test_what_an_earlier_change_made_of_a_feature_takes_its_rules_out_of_the_comparison():
+    """Whether the rule as it was before both would hit, its windows cannot say any more."""
+    counted = TWO.replace("payments_1h > 2", "payments_1h > 3")
+    first, second = configuration(counted), configuration(counted.replace("window: 1h", "window: 2h"))
+
+    found = former_over(former(counted), first.draft, second.draft)
+
+    assert (found.changed, found.rules) == (("often",), ())
+
+
+def test_one_change_that_cannot_be_compared_is_enough():
+    """Before or after it."""
+    graded = configuration(LARGER.replace("threshold: 100", "threshold: 90"))
+
+    assert former_over(former(LARGER), configuration(LARGER).draft, graded.draft) is None
+    assert former_over(None, graded.draft, configuration(LARGER).draft) is None
+
+
 @pytest.fixture(scope="module")
 def rows():
     return two_days().with_columns(arrival=pl.int_range(pl.len(), dtype=pl.Int64))
@@ -69,6 +108,27 @@ def test_the_rules_before_are_evaluated_beside_as_they_were(rows):
 
     brought = [each for each in found if each.anomaly_id not in known]
     assert brought
+    assert new.guard.watch.found["all"] == len(brought)
+
+
+def test_of_two_changes_counts_what_neither_version_before_them_would_have_found(rows):
+    """An attack right after the second one is no fault of it."""
+    long = TWO.replace("threshold: 100", "threshold: 100\n  guard: {minutes: 10000}")
+    texts = [long, long.replace("amount > 300", "amount > 200")]
+    texts.append(texts[1].replace("payments_1h > 2", "payments_1h > 1"))
+    before, between, after = (configuration(text) for text in texts)
+    half = rows.height // 2
+    old = Detection.fresh(before)
+    old.step(rows[:half], lambda: NOON)
+    new, _ = Detection.restored(before, old.dump()).changed(between)
+    new, _ = new.changed(after)
+
+    found = new.step(rows[half:], lambda: NOON).anomalies
+    known = {each.anomaly_id for each in old.step(rows[half:], lambda: NOON).anomalies}
+
+    brought = [each for each in found if each.anomaly_id not in known]
+    assert len(found) > len(brought) > 0
+    assert new.guard.watch.trusted == before.version
     assert new.guard.watch.found["all"] == len(brought)
 
 
