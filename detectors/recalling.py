@@ -30,6 +30,9 @@ class MemoryLedger(Protocol):
     ) -> None:
         """Keep a state."""
 
+    def forget_newer_snapshots(self, consumer: str, found: Snapshot) -> None:
+        """Forget the damaged snapshots in whose place an older one was found."""
+
     def acts(self, consumer: str, after: int) -> Sequence[RecordedAct]:
         """Return a consumer's acts beyond a number, in order."""
 
@@ -63,6 +66,8 @@ def recalled(
         return _begun(
             ledger, _first(ledger, path, require_apply=require_apply, window_seconds=window_seconds)
         )
+    if snapshot.note:
+        ledger.forget_newer_snapshots(CONSUMER, snapshot)
     known = ledger.rules().found(rules_of(snapshot.payload))
     if known is None:
         configuration = _first(ledger, path, require_apply=require_apply, window_seconds=window_seconds)

@@ -48,8 +48,9 @@ def do_and_die(bench: ActsBench, deed: str, death: str) -> None:
     with suppress(DiedError):
         do(bench, deed)
     bench.ledger.record_act = record
-    if "damaged" in death and len(files := snapshots(bench)) > 1 and not is_damaged(files[0]):
-        files[-1].write_bytes(DAMAGED)  # the older one is whole
+    files = snapshots(bench)
+    if "damaged" in death and len(files) > 1 and all(file.read_bytes() != DAMAGED for file in files):
+        files[-1].write_bytes(DAMAGED)
     if death != "no":
         bench.die()
         do_the_rest(bench, deed)
@@ -59,10 +60,6 @@ def do_the_rest(bench: ActsBench, deed: str) -> None:
     """What a person ordered is carried out again by whoever starts: only the last of both times counts."""
     if deed == "model":
         bench.people()
-
-
-def is_damaged(file: Path) -> bool:
-    return file.read_bytes() == DAMAGED
 
 
 def snapshots(bench: ActsBench) -> list[Path]:

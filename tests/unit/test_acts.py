@@ -144,7 +144,12 @@ def test_an_act_at_the_very_place_of_a_snapshot_is_done_once(benches):
     same(crashed, calm)
 
 
-def test_a_damaged_snapshot_is_made_up_for_by_the_acts_since_the_one_before(benches, tmp_path):
+def damage_newest(bench):
+    files = (bench.path.parent / "snapshots").iterdir()
+    max(files, key=lambda path: path.stat().st_mtime_ns).write_bytes(b"damaged")
+
+
+def test_a_damaged_snapshot_is_made_up_for_by_the_acts_since_the_one_before(benches):
     crashed, calm = benches
     for each in benches:
         each.score(steps=6)
@@ -155,11 +160,30 @@ def test_a_damaged_snapshot_is_made_up_for_by_the_acts_since_the_one_before(benc
         each.keep()
         each.score(steps=1)
         each.order()
-    newest = max((tmp_path / "one" / "snapshots").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    newest.write_bytes(b"damaged")
+    damage_newest(crashed)
     crashed.die()
     for each in benches:
         each.score()
+
+    same(crashed, calm)
+    assert "snapshot unusable" in crashed.actions()
+
+
+def test_a_damaged_snapshot_takes_no_place_of_a_whole_one(benches):
+    """The older one is still there when the next one is damaged too."""
+    crashed, calm = benches
+    for each in benches:
+        each.score(steps=6)
+        each.keep()
+        each.edit(SEVERE)
+        each.keep()
+    damage_newest(crashed)
+    crashed.die()
+    for each in benches:
+        each.label_all()
+        each.keep()
+    damage_newest(crashed)
+    crashed.die()
 
     same(crashed, calm)
 

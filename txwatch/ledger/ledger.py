@@ -126,6 +126,12 @@ class Ledger:
         with self._reading() as connection:
             return snapshots.newest(connection, self._folder, consumer)
 
+    def forget_newer_snapshots(self, consumer: str, found: Snapshot) -> None:
+        """Forget the damaged snapshots in whose place an older one was found, and append it to the audit."""
+        with self._writing() as connection:
+            snapshots.forget_newer(connection, consumer, found.number)
+            audit.append(connection, self._now(), consumer, "snapshot unusable", {"why": found.note})
+
     def discovered(self, after: int, limit: int) -> list[Discovery]:
         """Return entries of the queue beyond a number, in order of discovery."""
         with self._reading() as connection:

@@ -35,6 +35,7 @@ Written = tuple[str, str]
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A state and its cursors.  `note` says why it is not the newest one, where it is not."""
 
+    number: int
     cursors: dict[Partition, Cursor]
     act: int
     """The number of the last act that is in it."""
@@ -90,6 +91,13 @@ def record(
     return set(connection.scalars(sql.select(snapshots.c.file)))
 
 
+def forget_newer(connection: Connection, consumer: str, number: int) -> None:
+    """Forget the snapshots beyond a number, which turned out damaged: they take no place of whole ones."""
+    connection.execute(
+        sql.delete(snapshots).where(snapshots.c.consumer == consumer, snapshots.c.number > number)
+    )
+
+
 def sweep(folder: Path, consumer: str, needed: set[str]) -> None:
     """Delete the consumer's files that no record names, and what a crash left of one half-written."""
     own = re.compile(rf"\.?{re.escape(quote(consumer, safe=''))}-[0-9a-f]{{16}}\.snapshot(\.\d+)?")
@@ -121,6 +129,7 @@ def newest(connection: Connection, folder: Path, consumer: str) -> Snapshot | No
 
 def _snapshot(row: RowMapping, payload: bytes, note: str) -> Snapshot:
     return Snapshot(
+        number=row["number"],
         cursors=from_text(row["cursors"]),
         act=row["act"],
         payload=payload,
