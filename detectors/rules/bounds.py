@@ -81,11 +81,42 @@ _ARITHMETIC: dict[type[exp.Expr], Callable[[Sequence[Interval]], Interval]] = {
 }
 
 
-def conjuncts(node: exp.Expr) -> frozenset[str]:
-    """Return the texts of the conditions that all have to hold for this one."""
-    return frozenset(
-        inner.sql() if sign else f"NOT {inner.sql()}" for inner, sign in _conjunction(node, wanted=True)
+def implies(narrow: exp.Expr, wide: exp.Expr, known: Known) -> bool:
+    """Tell whether what meets one condition surely meets the other.
+
+    Each part of `wide` stands in `narrow`, or cannot fail within the bounds that `narrow` puts on the same
+    columns; of other columns it could be unknown, and then it is no hit.
+    """
+    parts = _conjunction(narrow, wanted=True)
+    said = {_said(part) for part in parts}
+    plain = [part for part in parts if _is_plain(part)]
+    for part in plain:
+        known = _narrowed(known, part)
+    bounded = {name for part in plain for name in _columns(part)}
+    return all(
+        _said(part) in said or (_is_plain(part) and _columns(part) <= bounded and not _may_fail(part, known))
+        for part in _conjunction(wide, wanted=True)
     )
+
+
+def _said(part: Part) -> str:
+    node, wanted = part
+    return node.sql() if wanted else f"NOT {node.sql()}"
+
+
+def _is_plain(part: Part) -> bool:
+    """Tell whether it compares columns and numbers or words, so that it holds only where they are known."""
+    node, _ = part
+    return isinstance(node, (*_OPPOSITE, exp.In)) and node.find(exp.Func) is None
+
+
+def _columns(part: Part) -> set[str]:
+    return {str(column.name) for column in part[0].find_all(exp.Column)}
+
+
+def _may_fail(part: Part, known: Known) -> bool:
+    node, wanted = part
+    return possible(node, known, wanted=not wanted)
 
 
 def _conjunction(node: exp.Expr, *, wanted: bool) -> list[Part]:
@@ -161,12 +192,20 @@ def _atom_possible(node: exp.Expr, known: Known, *, wanted: bool) -> bool:
             return bool(node.this) is wanted
         case exp.Between():  # asked only whether it can fail
             return _outside_possible(node, known)
+        case exp.In() if wanted:
+            return not _is_contradiction(_narrowed(known, (node, True)))
         case exp.In():
-            return not wanted or not _is_contradiction(_narrowed(known, (node, True)))
+            return not _is_among(node, known)
         case _ if type(node) in _OPPOSITE:
             return _relation_possible(node, known, wanted=wanted)
         case _:
             return True
+
+
+def _is_among(node: exp.In, known: Known) -> bool:
+    """Tell whether every word that a column can have is one of these."""
+    words = known.texts.get(str(node.this.name)) if isinstance(node.this, exp.Column) else None
+    return words is not None and words <= {str(each.this) for each in node.expressions if each.is_string}
 
 
 def _outside_possible(node: exp.Between, known: Known) -> bool:

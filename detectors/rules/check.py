@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from detectors.rules.bounds import conjuncts, possible
+from detectors.rules.bounds import Known, implies, possible
 from detectors.rules.domains import TEXTS, known_values
 from detectors.rules.draft import Draft, draft
 from detectors.rules.examples import run_examples
@@ -110,9 +110,13 @@ def has_message(drafted: Draft) -> Iterator[Problem]:
 
 def overlaps(drafted: Draft) -> Iterator[Problem]:
     """Warn of a rule all of whose hits another rule has too, at least as severe."""
-    rules = list(zip(drafted.places, drafted.rules, strict=True))
-    for (place, narrow), (wide_place, wide) in permutations(rules, 2):
-        if _is_within(narrow, wide) and (not _is_within(wide, narrow) or place > wide_place):
+    rules = [
+        (place, rule, known)
+        for place, rule in zip(drafted.places, drafted.rules, strict=True)
+        if possible(rule.when.tree, known := known_values(drafted, rule))
+    ]
+    for (place, narrow, known), (wide_place, wide, _) in permutations(rules, 2):
+        if _is_within(narrow, wide, known) and (place > wide_place or not _is_within(wide, narrow, known)):
             line, _ = drafted.document.position(("rules", wide_place, "id"))
             sentence = (
                 f"every hit of {narrow.spec.id} is a hit of {wide.spec.id} (line {line}), as severe or more"
@@ -176,13 +180,11 @@ OF_WHOLE_FILES = (feature_is_idle, list_is_idle)
 """Checks that say nothing of use while something is refused: it may be what reads the feature."""
 
 
-def _is_within(narrow: Rule, wide: Rule) -> bool:
+def _is_within(narrow: Rule, wide: Rule, known: Known) -> bool:
     scope = ("min_baseline", "hours", "entity", "mode")
     same_scope = all(getattr(narrow.spec, key) == getattr(wide.spec, key) for key in scope)
     return (
-        same_scope
-        and narrow.severity <= wide.severity
-        and conjuncts(wide.when.tree) <= conjuncts(narrow.when.tree)
+        same_scope and narrow.severity <= wide.severity and implies(narrow.when.tree, wide.when.tree, known)
     )
 
 

@@ -1,6 +1,7 @@
 """Conditions mean what SQL says they mean: SQLite is the judge, nulls included."""
 
 import sqlite3
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.rules.batch import Batch
-from detectors.rules.bounds import Known, possible
+from detectors.rules.bounds import Known, implies, possible
 from detectors.rules.expressions import condition
 from detectors.rules.intervals import ANY, Interval
 from detectors.rules.kinds import Kind
@@ -126,6 +127,36 @@ def test_what_is_called_impossible_never_happens(text, data):
     if not possible(sql.tree, known, wanted=False):
         refuted = read_sql(f"NOT ({text})", Kind.FLAG, KINDS, [])
         assert not any(our_answers(refuted, data))
+
+
+close = st.recursive(
+    st.tuples(st.sampled_from("ab"), comparisons, literals).map(" ".join)
+    | st.sampled_from(["a >= (-1.0)", "a <= 7.25"])
+    | st.sampled_from(["s = 'a'", "s <> 'B'", "s IN ('a', 'B')", "s NOT IN ('a')", "a IN (0.5, 2.0)", "f"])
+    | st.tuples(literals, literals).map(lambda p: f"a BETWEEN {p[0]} AND {p[1]}")
+    | literals.map(lambda literal: f"coalesce(a, {literal}) > 0.5"),
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["AND", "AND", "OR"]), inner).map(lambda p: f"({' '.join(p)})"),
+        inner.map(lambda c: f"NOT ({c})"),
+    ),
+    max_leaves=4,
+)
+"""Conditions on few columns, of which one is often part of the other."""
+
+LEAST = (None, -1.0, 0.0, 0.5, 1.0, 2.0, 7.25)
+EVERYTHING = list(product(LEAST, NUMBER_VALUES[:4], (None, True, False), (None,), TEXT_VALUES, (None,)))
+
+
+@settings(max_examples=500)
+@given(close, close)
+def test_what_is_called_part_of_another_condition_hits_nothing_else(narrow, wide):
+    """Where a column is unknown too."""
+    first, second = (read_sql(text, Kind.FLAG, KINDS, []) for text in (narrow, wide))
+    known = Known({"a": Interval(-1.0, 7.25), "b": ANY}, {"s": frozenset(TEXT_VALUES[1:])})
+
+    if implies(first.tree, second.tree, known):
+        hits = zip(our_answers(first, EVERYTHING), our_answers(second, EVERYTHING), strict=True)
+        assert all(inside <= outside for inside, outside in hits)
 
 
 @settings(max_examples=300)

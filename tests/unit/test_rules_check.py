@@ -124,6 +124,50 @@ def test_a_rule_inside_another_one_is_named():
     assert sentences(rules.replace("{id: narrow", "{mode: shadow, id: narrow")) == []
 
 
+WITHIN = [
+    ("amount > 5", "amount > 6"),
+    ("amount >= 5", "amount > 5 AND hour > 3"),
+    ("amount > 5 AND amount < 50", "amount BETWEEN 10 AND 20"),
+    ("status IN ('declined', 'reversed')", "status = 'declined'"),
+    ("country IN ('DE', 'FR')", "country IN ('FR')"),
+    ("status <> 'approved'", "amount > 2 AND status = 'declined'"),
+    ("NOT amount < 5", "amount > 6"),
+    ("amount > 1 AND merchant_is_new", "merchant_is_new AND amount > 2"),
+]
+
+
+def overlapping(wide: str, narrow: str) -> list[str]:
+    """What is said of overlaps of two rules, `w` and `n`."""
+    both = (("w", wide), ("n", narrow))
+    rules = "".join(f'  - {{id: {name}, when: "{when}", {OTHERS}}}\n' for name, when in both)
+    return [sentence for sentence in sentences("rules:\n" + rules) if sentence.startswith("every hit")]
+
+
+@pytest.mark.parametrize(("wide", "narrow"), WITHIN)
+def test_a_rule_inside_another_one_by_its_numbers_or_words_is_named(wide, narrow):
+    assert overlapping(wide, narrow) == ["every hit of n is a hit of w (line 3), as severe or more"]
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ("user_amount_ratio >= 0", "amount > 6 AND hour > 3"),
+        ("user_amount_ratio >= 0", "COALESCE(user_amount_ratio, 9) > 3"),
+        ("amount > 5 AND country = 'DE'", "amount > 6"),
+        ("amount > 5 AND amount < 50", "amount > 10"),
+        ("status IN ('declined', 'reversed')", "status <> 'declined'"),
+        ("merchant_is_new", "amount > 5 OR merchant_is_new"),
+    ],
+)
+def test_a_rule_that_hits_where_another_does_not_is_no_part_of_it(wide, narrow):
+    """Be it for a number, a word, or a column that may be unknown."""
+    assert "every hit of n is a hit of w (line 3), as severe or more" not in overlapping(wide, narrow)
+
+
+def test_no_rule_that_can_never_hold_is_part_of_another():
+    assert overlapping("amount > 5", "amount > 5 AND amount < 4") == []
+
+
 def test_an_example_that_does_not_do_what_it_says_is_an_error_and_says_why():
     """The usual cause is a column that the example leaves unknown."""
     rule = "rules:\n  - {id: r, when: lat > 3, severity: low, message: m, "
