@@ -1,6 +1,6 @@
 """The detector at work: reads the feed, scores it, writes anomalies back, commits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Protocol
 
@@ -9,11 +9,10 @@ import polars as pl
 from detectors.acts import Act, LabelsLearnt, ModelInstalled, Pending, RulesChanged, brought_by, written
 from detectors.detection import Configuration, Detection, Findings
 from detectors.guard import Guard
-from detectors.keeping import Keeping, Kept, Place
+from detectors.keeping import Keeping, Kept, Place, SnapshotLedger
 from detectors.splitting import is_behind, last_cursors, split_at, until
 from txwatch.coverage import Counted
 from txwatch.errors import StoreBusyError
-from txwatch.ledger.snapshots import Written
 from txwatch.model import Anomaly, Cursor, Mode, Partition
 from txwatch.ports import Clock, Health, Progress, Store
 from txwatch.registry import ModelChange
@@ -21,7 +20,7 @@ from txwatch.registry import ModelChange
 CONSUMER = "detectors"
 
 
-class DetectionLedger(Protocol):
+class DetectionLedger(SnapshotLedger, Protocol):
     """The part of the ledger that a detector needs."""
 
     def cursors(self, consumer: str) -> dict[Partition, Cursor]:
@@ -35,19 +34,6 @@ class DetectionLedger(Protocol):
         looked_at: Counted = ...,
     ) -> None:
         """In one transaction: move the cursors, queue the new anomalies, add what was looked at."""
-
-    def write_snapshot(self, consumer: str, payload: Iterable[bytes]) -> Written:
-        """Write a state to a file; may be called in any thread."""
-
-    def record_snapshot(
-        self,
-        consumer: str,
-        cursors: Mapping[Partition, Cursor],
-        written: Written,
-        version: str,
-        act: int,
-    ) -> None:
-        """Make a written state the newest one, for these cursors and the acts up to a number."""
 
     def record_act(self, consumer: str, cursors: Mapping[Partition, Cursor], document: bytes) -> int:
         """Write down what is about to be done at these cursors; return its number."""
