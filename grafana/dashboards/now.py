@@ -16,6 +16,7 @@ from grafana.panels.panel import Panel, course, number, table
 from grafana.panels.query import Query
 from grafana.queries import found
 from grafana.queries.choices import filters
+from grafana.queries.flux import SEVERITIES
 
 
 def now(audience: Audience) -> Page:
@@ -42,7 +43,7 @@ def _how_many(audience: Audience) -> Panel:
         "ones rare. Look at the critical ones first; the table below links to each.",
         found.by_severity(audience),
         fields="/.*/",
-        order=found.SEVERITIES,
+        order=SEVERITIES,
         overrides=severity_overrides(),
         width=18,
     )
@@ -105,8 +106,8 @@ def _where_from(audience: Audience) -> tuple[Panel, ...]:
     user = Column(name="user_id", title="User", link=TO_USER)
     return (
         _top("Rules", rule, found.top_rules(audience)),
-        _top("Merchants", merchant, found.top(audience, "merchant_id")),
-        _top("Users", user, found.top(audience, "user_id")),
+        _top("Merchants", merchant, found.top_of_many(audience, "merchant_id")),
+        _top("Users", user, found.top_of_many(audience, "user_id")),
         _top("Countries", country, found.top(audience, "country")),
     )
 

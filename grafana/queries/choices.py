@@ -3,7 +3,7 @@
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
-from grafana.queries.found import SEVERITIES
+from grafana.queries.flux import SEVERITIES
 from txwatch.model import AnomalyType
 
 CARRIED = "chosen on another page, and taken along to the next"

@@ -1,24 +1,17 @@
-"""Pieces of Flux that queries share: what is imported, the filters of the page, grouping."""
+"""Pieces of Flux that queries share: what is imported, the filters of the page, grouping.
 
-from collections.abc import Sequence
+Anomalies and reasons are asked for by their summaries (`txwatch/summary.py`): InfluxDB filters these by
+patterns, counts and windows them while it reads.  Only what a query shows is taken apart.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from txwatch.summary import ANOMALY, MISSING, REASON
 
 START, STOP = "v.timeRangeStart", "v.timeRangeStop"
 """The range that the page shows."""
 
-FILTERED = (
-    "severity",
-    "types",
-    "rules",
-    "channel",
-    "country",
-    "merchant_id",
-    "user_id",
-    "transaction_id",
-)
-"""Fields of an anomaly that the variables of a page filter by."""
-
-_LIVE = 'r.mode == "live"'
-
+SEVERITIES = ("critical", "high", "medium", "low")
 RANK = (
     'if r.severity == "critical" then 4'
     ' else if r.severity == "high" then 3'
@@ -26,39 +19,40 @@ RANK = (
 )
 """The severity of a row as a number."""
 
-_CHOSEN = """\
-        r.severity =~ /^${severity:regex}$/ and r.types =~ / ${type:regex} / and r.rules =~ / ${rule:regex} /
-            and r.channel =~ /^${channel:regex}$/ and r.country =~ /^${country:regex}$/
-            and r.merchant_id =~ /.*${merchant:regex}/
-            and r.user_id =~ /.*${user:regex}/
-            and r.transaction_id =~ /.*${transaction:regex}/"""
+STANDING = r"^[1-9]\n"
+"""The level of what late data has not taken back: what was withdrawn counts nowhere."""
 
-_CHOSEN_REASON = """\
-        r.severity =~ /^${severity:regex}$/ and r.type =~ /^${type:regex}$/
-            and r.channel =~ /^${channel:regex}$/ and r.country =~ /^${country:regex}$/
-            and r.merchant_id =~ /.*${merchant:regex}/
-            and r.user_id =~ /.*${user:regex}/
-            and r.transaction_id =~ /.*${transaction:regex}/"""
+_IDS = r".*${merchant:regex}.*\n.*${user:regex}.*\n.*${transaction:regex}.*\n"
+CHOSEN = (
+    STANDING
+    + r"${severity:regex}\n.* ${type:regex} .*\n.* ${rule:regex} .*\n${channel:regex}\n${country:regex}\n"
+    + _IDS
+)
+"""The anomalies that the variables of the page let through."""
 
+CHOSEN_REASON = STANDING + r"${severity:regex}\n${type:regex}\n${channel:regex}\n${country:regex}\n" + _IDS
+"""Their reasons; the variable `rule` is left to who asks for rules."""
 
 UNFILTERED = (
-    '"${severity:text}${type:text}${rule:text}${channel:text}${country:text}" == "AllAllAllAllAll"'
+    '"${severity:text}${type:text}${channel:text}${country:text}" == "AllAllAllAll"'
     ' and ${merchant:json} + ${user:json} + ${transaction:json} == ""'
 )
-"""Whether the page filters by nothing, which is how most people look at it.
+"""Whether the page filters reasons by nothing."""
 
-Then no more fields are read than are shown: putting the eight filtered ones beside each other takes most of
-a query's time.
-"""
+LIVE = 'r.mode == "live"'
 
-
-_STANDING = '    |> filter(fn: (r) => r.severity != "withdrawn")\n'
-"""What late data took back counts nowhere."""
+_NUMBERS = {"score": "float", "contribution": "float", "level": "int", "place": "int", "detected_at": "int"}
+_PERHAPS = {"amount": "float", "expected": "float", "baseline_size": "int"}
+_LINES = {"anomalies": ANOMALY, "reasons": REASON}
 
 
 def imports(*packages: str) -> str:
     """Return the lines that import packages."""
     return "".join(f'import "{name}"\n' for name in packages)
+
+
+TAKING_APART = ("internal/debug", "strings")
+"""Packages that `taken_apart` needs."""
 
 
 def points(
@@ -91,37 +85,90 @@ from(bucket: "{bucket}")
 """
 
 
-def anomalies(bucket: str, fields: Sequence[str] = (), start: str = START, stop: str = STOP) -> str:
-    """Return the live anomalies that the variables of the page let through, with `fields` beside theirs."""
-    wanted = (*FILTERED, *(name for name in fields if name not in FILTERED))
-    shown = ("severity", *(name for name in fields if name != "severity"))
-    chosen = (
-        points(bucket, "anomalies", wanted, start, stop)
-        + f'    |> filter(fn: (r) => r.mode == "live" and\n{_CHOSEN},\n    )\n'
+def summaries(
+    bucket: str,
+    *patterns: str,
+    of: str = "anomalies",
+    start: str = START,
+    stop: str = STOP,
+    having: str = LIVE,
+) -> str:
+    """Return the summaries that all patterns fit, a table for each series; `having` is about tags."""
+    tagged = f" and {having}" if having else ""
+    fitting = "".join(f"    |> filter(fn: (r) => r._value =~ /{pattern}/)\n" for pattern in patterns)
+    return f"""\
+from(bucket: "{bucket}")
+    |> range(start: {start}, stop: {stop})
+    |> filter(fn: (r) => r._measurement == "{of}" and r._field == "summary"{tagged})
+{fitting}"""
+
+
+def line(name: str, pattern: str, of: str = "anomalies") -> str:
+    """Return the pattern of a summary that has this in the line of this name."""
+    return rf"^(.*\n){{{_LINES[of].index(name)}}}{pattern}\n"
+
+
+def taken_apart(names: Sequence[str], shown: Mapping[str, str], of: str = "anomalies") -> str:
+    """Return a step that makes a row of each summary: `shown` by column, from lines by their names."""
+    lines = "\n".join(f"            {name} = {_read(name, _LINES[of].index(name))}" for name in names)
+    made = ", ".join(f"{column}: {value}" for column, value in shown.items())
+    return f"""\
+    |> group()
+    |> map(
+        fn: (r) => {{
+            part = strings.split(v: r._value, t: "\\n")
+{lines}
+
+            return {{{made}}}
+        }},
     )
-    return _either(points(bucket, "anomalies", shown, start, stop, having=_LIVE), chosen)
+"""
 
 
-def reasons(bucket: str, fields: Sequence[str] = ()) -> str:
-    """Return the reasons of such anomalies; the variable `rule` is left to who asks for rules."""
-    own = ("severity", "type", "channel", "country", "merchant_id", "user_id", "transaction_id")
-    wanted = (*own, *(name for name in fields if name not in own))
-    shown = ("severity", *(name for name in fields if name != "severity"))
-    chosen = (
-        points(bucket, "reasons", wanted)
-        + f'    |> filter(fn: (r) => r.mode == "live" and\n{_CHOSEN_REASON},\n    )\n'
+def as_they_are(*names: str) -> dict[str, str]:
+    """Return these lines as columns, and the time."""
+    return {"_time": "r._time"} | {name: name for name in names}
+
+
+def _read(name: str, place: int) -> str:
+    text = f"part[{place}]"
+    if name in _NUMBERS:
+        return f"{_NUMBERS[name]}(v: {text})"
+    if name in _PERHAPS:
+        kind = _PERHAPS[name]
+        return f'if {text} == "{MISSING}" then debug.null(type: "{kind}") else {kind}(v: {text})'
+    return text
+
+
+def counted_in_intervals() -> str:
+    """Return a step that counts points in each interval, as InfluxDB does while it reads."""
+    return '    |> aggregateWindow(every: $__interval, fn: count, timeSrc: "_start", createEmpty: false)\n'
+
+
+def added_up(by: str) -> str:
+    """Return the end of a query that adds counts of each interval up, a table for each value of a column."""
+    return f"""\
+    |> group(columns: ["{by}"])
+    |> sort(columns: ["_time"])
+    |> aggregateWindow(every: $__interval, fn: sum, timeSrc: "_start", createEmpty: false)
+    |> rename(columns: {{_value: "count"}})
+    |> keep(columns: ["_time", "{by}", "count"])
+"""
+
+
+def one_after_another(column: str, queries: Mapping[str, str]) -> str:
+    """Return the union of a query for each of a few values, which stand in a column."""
+    parts = "".join(
+        f'(\n{text}    |> set(key: "{column}", value: "{value}")\n),\n' for value, text in queries.items()
     )
-    return _either(points(bucket, "reasons", shown, having=_LIVE), chosen)
+    return f"union(tables: [\n{parts}])\n"
 
 
-def _either(everything: str, chosen: str) -> str:
-    """Return the first where the page filters by nothing, else the second."""
-    return f"(if {UNFILTERED} then\n{everything}else\n{chosen})\n{_STANDING}"
-
-
-def one_user(which: str) -> str:
-    """Return the end of a query that keeps the rows of the user in a variable."""
-    return f"    |> filter(fn: (r) => r.user_id == ${{{which}:json}})\n"
+def of_each_severity(
+    bucket: str, *patterns: str, of: str = "anomalies", having: str = LIVE
+) -> dict[str, str]:
+    """Return the summaries of each severity."""
+    return {word: summaries(bucket, *patterns, rf"^.\n{word}\n", of=of, having=having) for word in SEVERITIES}
 
 
 def counted_over_time(by: str) -> str:
@@ -149,12 +196,9 @@ def counted_by(*names: str) -> str:
 
 
 def worst_first(by: str, most: int) -> str:
-    """Return the end of a query that counts rows (with `severity`) by a column, the most frequent first.
-
-    For columns of few values: each is a table of its own while it is counted.
-    """
+    """Return the end of a query that adds up `n` by a column with its worst `severity`, the most first."""
     return f"""\
-{counted_by(by, "severity")}    |> map(fn: (r) => ({{{by}: r.{by}, n: r.n, rank: {RANK}}}))
+    |> map(fn: (r) => ({{{by}: r.{by}, n: r.n, rank: {RANK}}}))
     |> group(columns: ["{by}"])
     |> reduce(
         fn: (r, accumulator) => ({{
@@ -169,35 +213,39 @@ def worst_first(by: str, most: int) -> str:
 """
 
 
-def worst_of_many(by: str, most: int) -> str:
-    """Return the same for columns of thousands of values, such as users (rows have `_time` and `level`).
+def most_of_many(bucket: str, field: str, most: int, *patterns: str) -> str:
+    """Return how many anomalies there are by a line of thousands of values, such as users, the most first.
 
     A table for each value would take seconds.  So equal values are put beside each other, by a number made
     of them, and each row is told its place in the run of its own: the last of a run has its length, and the
-    worst severity.  Packages `contrib/qxip/hash` are needed.
+    worst severity.  The number has a sign, since `difference` takes several times as long without.  Packages
+    `contrib/qxip/hash` and `TAKING_APART` are needed.
     """
+    key = f"int(v: uint(v: hash.xxhash64(v: {field})) / uint(v: 4))"
+    shown = {"_time": "r._time", field: field, "worst": "level", "key": key}
     return f"""\
-    |> map(
-        fn: (r) => ({{_time: r._time, {by}: r.{by}, worst: r.level, key: uint(v: hash.xxhash64(v: r.{by}))}}),
-    )
-    |> sort(columns: ["key", "worst"])
+{summaries(bucket, *patterns, named(field))}{taken_apart((field, "level"), shown)}    |> sort(columns: ["key", "worst"])
     |> difference(columns: ["key"], keepFirst: true)
     |> stateCount(fn: (r) => exists r.key and r.key == 0, column: "again")
     |> sort(columns: ["again", "worst"], desc: true)
-    |> unique(column: "{by}")
+    |> unique(column: "{field}")
     |> limit(n: {most})
-    |> map(fn: (r) => ({{{by}: r.{by}, count: if r.again < 0 then 1 else r.again + 1, worst: r.worst}}))
+    |> map(fn: (r) => ({{{field}: r.{field}, count: if r.again < 0 then 1 else r.again + 1, worst: r.worst}}))
 """
+
+
+def named(name: str, of: str = "anomalies") -> str:
+    """Return the pattern of a summary that says something in this line."""
+    return line(name, r"([^-\n]|.{2,})", of)
 
 
 def most_frequent(bucket: str, field: str, *, unless: str) -> str:
     """Return a query for the value of a field that the most anomalies have, unless a variable has one."""
     return f"""\
-{imports("array", "contrib/qxip/hash")}
+{imports("array", "contrib/qxip/hash", *TAKING_APART)}
 if ${{{unless}:json}} != "" then
     array.from(rows: [{{_value: ${{{unless}:json}}}}])
 else
-{points(bucket, "anomalies", (field, "level"), having=_LIVE)}    |> filter(fn: (r) => r.{field} != "-" and r.level > 0)
-{worst_of_many(field, 1)}    |> keep(columns: ["{field}"])
+{most_of_many(bucket, field, 1, STANDING)}    |> keep(columns: ["{field}"])
     |> rename(columns: {{{field}: "_value"}})
 """

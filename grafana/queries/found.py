@@ -3,20 +3,27 @@
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.queries.flux import (
+    CHOSEN,
+    CHOSEN_REASON,
+    SEVERITIES,
+    STANDING,
     START,
     STOP,
-    UNFILTERED,
-    anomalies,
+    TAKING_APART,
+    added_up,
+    as_they_are,
     counted_by,
-    counted_over_time,
+    counted_in_intervals,
     imports,
-    points,
-    reasons,
+    most_of_many,
+    named,
+    of_each_severity,
+    one_after_another,
+    summaries,
+    taken_apart,
     worst_first,
-    worst_of_many,
 )
 
-SEVERITIES = ("critical", "high", "medium", "low")
 LISTED = (
     "_time",
     "severity",
@@ -42,19 +49,20 @@ USUAL_DAYS = 28
 
 def by_severity(audience: Audience) -> Query:
     """How many of each severity: one row, a column each."""
-    none = ", ".join(f'{{severity: "{word}", n: 0}}' for word in SEVERITIES)
+    none = ", ".join(f'{{severity: "{word}", _value: 0}}' for word in SEVERITIES)
     shown = ", ".join(f'"{word}"' for word in SEVERITIES)
+    counted = {word: f"{text}    |> group()\n    |> count()\n" for word, text in _of_each(audience).items()}
     text = f"""\
 {imports("array")}
 none = array.from(rows: [{none}])
 found =
-{anomalies(audience.found)}{counted_by("severity")}
+{one_after_another("severity", counted)}    |> keep(columns: ["severity", "_value"])
 union(tables: [none, found])
     |> group(columns: ["severity"])
-    |> sum(column: "n")
+    |> sum()
     |> group()
     |> map(fn: (r) => ({{r with all: ""}}))
-    |> pivot(rowKey: ["all"], columnKey: ["severity"], valueColumn: "n")
+    |> pivot(rowKey: ["all"], columnKey: ["severity"], valueColumn: "_value")
     |> keep(columns: [{shown}])
 """
     return Query(text=text, columns=SEVERITIES, uid=audience.flux)
@@ -62,9 +70,13 @@ union(tables: [none, found])
 
 def severity_over_time(audience: Audience) -> Query:
     """How many of each severity in each interval: a series each."""
-    text = f"""\
-{anomalies(audience.found)}{counted_over_time("severity")}"""
+    counted = {word: f"{text}{counted_in_intervals()}" for word, text in _of_each(audience).items()}
+    text = f"{one_after_another('severity', counted)}{added_up('severity')}"
     return Query(text=text, columns=("_time", "severity", "count"), uid=audience.flux)
+
+
+def _of_each(audience: Audience) -> dict[str, str]:
+    return of_each_severity(audience.found, CHOSEN)
 
 
 def usual_over_time(audience: Audience) -> Query:
@@ -73,14 +85,16 @@ def usual_over_time(audience: Audience) -> Query:
     text = f"""\
 {imports("date", "math")}
 first =
-{points(audience.found, "anomalies", ("level",), before, START)}    |> first(column: "level")
+{summaries(audience.found, STANDING, start=before, stop=START)}    |> first()
     |> keep(columns: ["_time"])
+    |> group()
+    |> sort(columns: ["_time"])
     |> findRecord(fn: (key) => true, idx: 0)
 usual =
-{anomalies(audience.found, start=before, stop=START)}    |> keep(columns: ["_time", "severity"])
+{summaries(audience.found, CHOSEN, start=before, stop=START)}{counted_in_intervals()}    |> group()
     |> sort(columns: ["_time"])
-    |> aggregateWindow(every: $__interval, fn: count, column: "severity", timeSrc: "_start", createEmpty: false)
-    |> rename(columns: {{severity: "n"}})
+    |> aggregateWindow(every: $__interval, fn: sum, timeSrc: "_start", createEmpty: false)
+    |> rename(columns: {{_value: "n"}})
     |> reduce(
         fn: (r, accumulator) => ({{
             total: accumulator.total + float(v: r.n),
@@ -108,80 +122,61 @@ union(
 
 def newest(audience: Audience, most: int = 200) -> Query:
     """The anomalies themselves, the newest first, with the range that the page of each is to show."""
-    fields = tuple(name for name in LISTED if name != "_time")
+    return listed(audience, summaries(audience.found, CHOSEN), most)
+
+
+def listed(audience: Audience, chosen: str, most: int, packages: tuple[str, ...] = ()) -> Query:
+    """Ask for some anomalies, the newest first."""
+    names = tuple(name for name in LISTED if name != "_time")
+    ends = {"from": f"string(v: int(v: r._time) / 1000000 - {AROUND})"}
+    ends["to"] = f"string(v: int(v: r._time) / 1000000 + {AROUND})"
     text = f"""\
-{imports("array")}
-first =
-    if {UNFILTERED} then
-        (union(
-            tables: [
-                array.from(rows: [{{_time: time(v: {START})}}]),
-                {_times(audience.found)},
-            ],
-        )
-            |> sort(columns: ["_time"], desc: true)
-            |> limit(n: {most})
-            |> sort(columns: ["_time"])
-            |> findRecord(fn: (key) => true, idx: 0))._time
-    else
-        time(v: {START})
-newest =
-{anomalies(audience.found, fields, "first")}{listed(most)}newest
-"""
+{imports(*packages, *TAKING_APART)}
+{chosen}    |> group()
+    |> sort(columns: ["_time"], desc: true)
+    |> limit(n: {most})
+{taken_apart(names, as_they_are(*names) | ends)}"""
     return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
 
 
-def _times(bucket: str) -> str:
-    """Ask for the times of all live anomalies, and nothing else."""
-    return f"""\
-from(bucket: "{bucket}")
-                    |> range(start: {START}, stop: {STOP})
-                    |> filter(fn: (r) => r._measurement == "anomalies" and r.mode == "live" and r._field == "level")
-                    |> filter(fn: (r) => r._value > 0)
-                    |> keep(columns: ["_time"])
-                    |> group()"""
-
-
-def listed(most: int) -> str:
-    """Return the end of a query that lists anomalies."""
-    columns = ", ".join(f'"{name}"' for name in (*LISTED, "from", "to"))
-    return f"""\
-    |> sort(columns: ["_time"], desc: true)
-    |> limit(n: {most})
-    |> map(
-        fn: (r) => ({{r with
-            from: string(v: int(v: r._time) / 1000000 - {AROUND}),
-            to: string(v: int(v: r._time) / 1000000 + {AROUND}),
-        }}),
-    )
-    |> keep(columns: [{columns}])
-"""
-
-
 def top(audience: Audience, field: str, most: int = 10) -> Query:
-    """The values of a field that the most anomalies have."""
-    many = field in {"user_id", "merchant_id"}
+    """The values of a field of few values that the most anomalies have."""
+    apart = taken_apart((field, "severity"), {field: field, "severity": "severity"})
     text = f"""\
-{imports("contrib/qxip/hash")}
-{anomalies(audience.found, (field, "level"))}    |> filter(fn: (r) => r.{field} != "-")
-{worst_of_many(field, most) if many else worst_first(field, most)}"""
+{imports(*TAKING_APART)}
+{summaries(audience.found, CHOSEN, named(field))}{apart}{counted_by(field, "severity")}{worst_first(field, most)}"""
+    return Query(text=text, columns=(field, "count", "worst"), uid=audience.flux)
+
+
+def top_of_many(audience: Audience, field: str, most: int = 10) -> Query:
+    """The same of a field that has thousands of values."""
+    text = f"""\
+{imports("contrib/qxip/hash", *TAKING_APART)}
+{most_of_many(audience.found, field, most, CHOSEN)}"""
     return Query(text=text, columns=(field, "count", "worst"), uid=audience.flux)
 
 
 def top_rules(audience: Audience, most: int = 10) -> Query:
     """The rules that hit most."""
+    rules = 'r.mode == "live" and r.detector == "rules" and r.code =~ /^${rule:regex}$/'
+    each = of_each_severity(audience.found, CHOSEN_REASON, of="reasons", having=rules)
+    counted = {
+        word: f'{text}    |> group(columns: ["code"])\n    |> count()\n' for word, text in each.items()
+    }
     text = f"""\
-{reasons(audience.found)}    |> filter(fn: (r) => r.detector == "rules" and r.code =~ /^${{rule:regex}}$/)
+{one_after_another("severity", counted)}    |> group()
+    |> rename(columns: {{_value: "n"}})
 {worst_first("code", most)}"""
     return Query(text=text, columns=("code", "count", "worst"), uid=audience.flux)
 
 
 def seconds_to_find(audience: Audience) -> Query:
     """The 95th percentile of the seconds from a transaction's event to its anomaly."""
+    seconds = {"_value": "float(v: detected_at - int(v: r._time)) / 1000000000.0"}
+    having = 'r.mode == "live" and r.kind == "transaction"'
     text = f"""\
-{anomalies(audience.found, ("detected_at",))}    |> filter(fn: (r) => r.kind == "transaction")
-    |> map(fn: (r) => ({{_value: float(v: r.detected_at - int(v: r._time)) / 1000000000.0}}))
-    |> quantile(q: 0.95, method: "exact_selector")
+{imports(*TAKING_APART)}
+{summaries(audience.found, CHOSEN, having=having)}{taken_apart(("detected_at",), seconds)}    |> quantile(q: 0.95, method: "exact_selector")
 """
     return Query(text=text, columns=("_value",), uid=audience.flux)
 

@@ -2,7 +2,7 @@
 
 from grafana.audience import Audience
 from grafana.panels.query import Query
-from grafana.queries.flux import START, STOP, counted_over_time, points
+from grafana.queries.flux import LIVE, STANDING, START, STOP, counted_over_time, line, points, summaries
 
 _LABELS = f"""\
 from(bucket: "metrics")
@@ -82,15 +82,14 @@ def statistics(audience: Audience) -> Query:
     text = f"""\
 rules =
 {_told(audience, 'r.detector == "rules"')}    |> group(columns: ["code"])
-    |> count(column: "place")
+    |> count()
     |> group()
-    |> map(fn: (r) => ({{kind: "rule", name: r.code, figure: "anomalies", n: r.place}}))
+    |> map(fn: (r) => ({{kind: "rule", name: r.code, figure: "anomalies", n: r._value}}))
 leading =
-{_told(audience, 'r.detector != "rules"')}    |> filter(fn: (r) => r.place == 0)
-    |> group(columns: ["detector"])
-    |> count(column: "place")
+{_told(audience, 'r.detector != "rules"', line("place", "0", "reasons"))}    |> group(columns: ["detector"])
+    |> count()
     |> group()
-    |> map(fn: (r) => ({{kind: "detector", name: r.detector, figure: "anomalies", n: r.place}}))
+    |> map(fn: (r) => ({{kind: "detector", name: r.detector, figure: "anomalies", n: r._value}}))
 said =
 {_LABELS}    |> filter(fn: (r) => r.kind != "all" and r._value != "unclear")
     |> duplicate(column: "_value", as: "figure")
@@ -126,7 +125,5 @@ def hidings(audience: Audience) -> Query:
     return Query(text=text, columns=columns, uid=audience.flux)
 
 
-def _told(audience: Audience, having: str) -> str:
-    live = f'r.mode == "live" and {having}'
-    told = points(audience.found, "reasons", ("place", "severity"), having=live)
-    return told + '    |> filter(fn: (r) => r.severity != "withdrawn")\n'
+def _told(audience: Audience, having: str, *patterns: str) -> str:
+    return summaries(audience.found, STANDING, *patterns, of="reasons", having=f"{LIVE} and {having}")

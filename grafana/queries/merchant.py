@@ -3,10 +3,9 @@
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
-from grafana.queries.flux import imports, most_frequent, points
-from grafana.queries.found import LISTED, listed
+from grafana.queries.flux import imports, line, most_frequent, summaries
+from grafana.queries.found import listed
 
-_HERE = "    |> filter(fn: (r) => r.merchant_id == ${shop:json})\n"
 _HOURS = (
     '"metrics"."autogen"."merchants" WHERE mb = \'$mb\' AND merchant_id =~ /^${shop:regex}$/ AND $timeFilter'
     " GROUP BY time(1h) fill(none)"
@@ -49,9 +48,8 @@ def usual_amounts(audience: Audience) -> Query:
 
 def anomalies(audience: Audience) -> Query:
     """The anomalies at the merchant in the time shown."""
-    fields = tuple(name for name in LISTED if name != "_time")
-    text = f"{points(audience.found, 'anomalies', fields)}{_HERE}{listed(200)}"
-    return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
+    here = line("merchant_id", "${shop:regex}")
+    return listed(audience, summaries(audience.found, here, having=""), 200)
 
 
 def _hours(audience: Audience, selected: str, columns: tuple[str, ...]) -> Query:

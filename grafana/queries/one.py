@@ -3,11 +3,23 @@
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
-from grafana.queries.flux import START, STOP, imports, points
+from grafana.queries.flux import (
+    START,
+    STOP,
+    TAKING_APART,
+    as_they_are,
+    imports,
+    line,
+    named,
+    points,
+    summaries,
+    taken_apart,
+)
 from grafana.queries.found import LISTED, listed
 
 DAYS_BACK = 30
 _ID = "    |> filter(fn: (r) => r.anomaly_id == ${id:json})\n"
+_THIS = line("anomaly_id", "${id:regex}")
 
 
 def variables(audience: Audience) -> tuple[Variable, ...]:
@@ -30,21 +42,22 @@ def variables(audience: Audience) -> tuple[Variable, ...]:
 
 def itself(audience: Audience) -> Query:
     """What it is: one row."""
-    fields = (*(name for name in LISTED if name != "_time"), "status", "late", "rules")
-    columns = ("_time", *fields, "mode", "kind")
-    kept = ", ".join(f'"{name}"' for name in columns)
-    text = f"{points(audience.found, 'anomalies', fields)}{_ID}    |> keep(columns: [{kept}])\n"
+    names = (*(name for name in LISTED if name != "_time"), "status", "late", "rules")
+    shown = as_they_are(*names) | {"mode": "r.mode", "kind": "r.kind"}
+    text = f"{imports(*TAKING_APART)}\n{_this(audience)}{taken_apart(names, shown)}"
     return Query(
         text=text, columns=("_time", "severity", "score", "type", "reason", "anomaly_id"), uid=audience.flux
     )
 
 
-def word_of_it(audience: Audience, field: str) -> Query:
+def word_of_it(audience: Audience, name: str) -> Query:
     """One of its figures."""
-    text = f"""\
-{points(audience.found, "anomalies", ("anomaly_id", field))}{_ID}    |> keep(columns: ["{field}"])
-"""
-    return Query(text=text, columns=(field,), uid=audience.flux)
+    text = f"{imports(*TAKING_APART)}\n{_this(audience)}{taken_apart((name,), {name: name})}"
+    return Query(text=text, columns=(name,), uid=audience.flux)
+
+
+def _this(audience: Audience) -> str:
+    return summaries(audience.found, _THIS, having="")
 
 
 def reasons(audience: Audience) -> Query:
@@ -88,10 +101,11 @@ def handling(audience: Audience) -> Query:
     """What happened to it: found, then what people did about it, until now."""
     columns = ("_time", "actor", "did", "text")
     kept = ", ".join(f'"{name}"' for name in columns)
+    told = {"_time": "time(v: detected_at)", "actor": '"txwatch"', "did": '"found it"', "text": '"-"'}
     text = f"""\
+{imports(*TAKING_APART)}
 found =
-{points(audience.found, "anomalies", ("anomaly_id", "detected_at"))}{_ID}    |> map(fn: (r) => ({{_time: time(v: r.detected_at), actor: "txwatch", did: "found it", text: "-"}}))
-handled =
+{_this(audience)}{taken_apart(("detected_at",), told)}handled =
 {points(audience.found, "handling", ("anomaly_id", "actor", "did", "text"), START, "now()")}{_ID}    |> keep(columns: [{kept}])
 union(tables: [found, handled])
     |> group()
@@ -102,22 +116,15 @@ union(tables: [found, handled])
 
 def history(audience: Audience) -> Query:
     """The user's anomalies of the month before, and of the time shown."""
-    fields = tuple(name for name in LISTED if name != "_time")
     since = f"date.sub(from: {START}, d: {DAYS_BACK}d)"
-    text = f"""\
-{imports("date")}
-{points(audience.found, "anomalies", fields, since, STOP)}    |> filter(fn: (r) => r.user_id == ${{who:json}})
-{listed(100)}"""
-    return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
+    user = line("user_id", "${who:regex}")
+    return listed(audience, summaries(audience.found, user, start=since, having=""), 100, ("date",))
 
 
 def same_place(audience: Audience) -> Query:
     """What else was found at the merchant, or in the traffic, in the time shown."""
-    fields = tuple(name for name in LISTED if name != "_time")
-    text = f"""\
-{points(audience.found, "anomalies", fields)}    |> filter(fn: (r) => r.merchant_id == ${{where:json}} or r.kind == "series")
-{listed(100)}"""
-    return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
+    here = f'(r._value =~ /{line("merchant_id", "${where:regex}")}/ or r.kind == "series")'
+    return listed(audience, summaries(audience.found, having=here), 100)
 
 
 def _near(audience: Audience) -> str:
@@ -144,15 +151,15 @@ last = date.add(to: at, d: 61m)
 """
 
 
-def _looked_up(audience: Audience, field: str) -> Query:
-    fields = ("anomaly_id", field) if field != "anomaly_id" else ("anomaly_id",)
+def _looked_up(audience: Audience, name: str) -> Query:
+    newest = "    |> last()\n" + taken_apart((name,), {"_time": "r._time", "_value": name})
     text = f"""\
-{points(audience.found, "anomalies", (*fields, "user_id"))}    |> filter(
-        fn: (r) => r.anomaly_id == ${{anomaly:json}} or ${{anomaly:json}} == "" and r.user_id != "-",
-    )
-    |> sort(columns: ["_time"], desc: true)
+{imports(*TAKING_APART)}
+(if ${{anomaly:json}} == "" then
+{summaries(audience.found, named("user_id"), having="")}else
+{summaries(audience.found, line("anomaly_id", "${anomaly:regex}"), having="")})
+{newest}    |> sort(columns: ["_time"], desc: true)
     |> limit(n: 1)
-    |> keep(columns: ["{field}"])
-    |> rename(columns: {{{field}: "_value"}})
+    |> keep(columns: ["_value"])
 """
     return Query(text=text, columns=("_value",), uid=audience.flux)

@@ -3,43 +3,87 @@
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
-from grafana.queries.flux import START, STOP, counted_over_time, reasons
+from grafana.queries.flux import (
+    CHOSEN_REASON,
+    LIVE,
+    START,
+    STOP,
+    TAKING_APART,
+    UNFILTERED,
+    added_up,
+    counted_in_intervals,
+    imports,
+    line,
+    one_after_another,
+    summaries,
+    taken_apart,
+)
 
 YOUNG = 20
 """Observations below which a baseline still warms up."""
+
+LEVELS = ("entity", "segment", "population", "none")
+"""What a reason may compare with."""
+
+_BY_DETECTORS = f'{LIVE} and r.detector != "rules"'
 
 
 def shares(audience: Audience) -> Query:
     """What each detector and rule contributed: reasons, times it came first, mean share in percent."""
     text = f"""\
-told =
-{reasons(audience.found, ("place", "contribution"))}    |> keep(columns: ["detector", "code", "place", "contribution"])
-each = (tables=<-) => tables |> group(columns: ["detector", "code"])
-union(
+{imports(*TAKING_APART)}
+each = (tables=<-, figure) =>
+    tables
+        |> group(columns: ["detector", "code"])
+        |> count()
+        |> map(fn: (r) => ({{detector: r.detector, code: r.code, figure: figure, _value: float(v: r._value)}}))
+{_added_shares(audience)}union(
     tables: [
-        told |> each() |> count(column: "place") |> map(fn: (r) => ({{r with figure: "reasons", _value: float(v: r.place)}})),
-        told
-            |> filter(fn: (r) => r.place == 0)
-            |> each()
-            |> count(column: "place")
-            |> map(fn: (r) => ({{r with figure: "first", _value: float(v: r.place)}})),
-        told |> each() |> mean(column: "contribution") |> map(fn: (r) => ({{r with figure: "share", _value: r.contribution}})),
+{_chosen(audience)}        |> each(figure: "reasons"),
+{_chosen(audience, line("place", "0", "reasons"))}        |> each(figure: "first"),
+        shares |> map(fn: (r) => ({{detector: r.detector, code: r.code, figure: "share", _value: r._value}})),
     ],
 )
     |> group()
     |> pivot(rowKey: ["detector", "code"], columnKey: ["figure"], valueColumn: "_value")
+    |> filter(fn: (r) => exists r.reasons)
     |> map(
         fn: (r) => ({{
             detector: r.detector,
             code: r.code,
             reasons: int(v: r.reasons),
             first: if exists r.first then int(v: r.first) else 0,
-            share: r.share,
+            share: r.share / r.reasons,
         }}),
     )
     |> sort(columns: ["first", "reasons"], desc: true)
 """
     return Query(text=text, columns=("detector", "code", "reasons", "first", "share"), uid=audience.flux)
+
+
+def _added_shares(audience: Audience) -> str:
+    """Return the sum of shares: read as it is where the page filters by nothing."""
+    return f"""\
+shares =
+    if {UNFILTERED} then
+        (from(bucket: "{audience.found}")
+            |> range(start: {START}, stop: {STOP})
+            |> filter(fn: (r) => r._measurement == "reasons" and r._field == "contribution" and {LIVE})
+            |> group(columns: ["detector", "code"])
+            |> sum())
+    else
+        ({_chosen(audience)}{taken_apart(("contribution",), _CONTRIBUTED, "reasons")}
+            |> group(columns: ["detector", "code"])
+            |> sum())
+"""
+
+
+_CONTRIBUTED = {"detector": "r.detector", "code": "r.code", "_value": "contribution"}
+
+
+def _chosen(audience: Audience, *patterns: str, having: str = LIVE) -> str:
+    """Return the reasons that the page lets through."""
+    return summaries(audience.found, CHOSEN_REASON, *patterns, of="reasons", having=having)
 
 
 LOOKED_AT = ("evaluated", "warming_up", "without", "failed", "late", "filled", "hits")
@@ -75,32 +119,28 @@ def not_evaluated(audience: Audience) -> Query:
 
 def leading(audience: Audience) -> Query:
     """How many anomalies each detector led, in each interval."""
-    return _over_time(audience, "r.place == 0", "detector", "detector")
+    first = line("place", "0", "reasons")
+    text = f"{_chosen(audience, first)}{counted_in_intervals()}{added_up('detector')}"
+    return Query(text=text, columns=("_time", "detector", "count"), uid=audience.flux)
 
 
 def levels(audience: Audience) -> Query:
     """On which baseline detectors' reasons stood, in each interval."""
-    return _over_time(audience, 'r.detector != "rules"', "level", "baseline_level")
+    counted = {level: _stood_on(audience, "baseline_level", level) for level in LEVELS}
+    text = f"{one_after_another('level', counted)}{added_up('level')}"
+    return Query(text=text, columns=("_time", "level", "count"), uid=audience.flux)
 
 
 def young(audience: Audience) -> Query:
     """The share of detectors' reasons that stood on few observations, in percent, in each interval."""
+    few = "|".join(map(str, range(YOUNG)))
+    counted = {
+        which: _stood_on(audience, "baseline_size", size)
+        for which, size in {"all": "[0-9]+", "young": f"({few})"}.items()
+    }
     text = f"""\
-known =
-{reasons(audience.found, ("baseline_size",))}    |> filter(fn: (r) => exists r.baseline_size and r.detector != "rules")
-    |> keep(columns: ["_time", "baseline_size"])
-counted = (tables=<-) =>
-    tables
-        |> sort(columns: ["_time"])
-        |> aggregateWindow(every: $__interval, fn: count, column: "baseline_size", timeSrc: "_start", createEmpty: false)
-        |> keep(columns: ["_time", "baseline_size"])
-union(
-    tables: [
-        known |> counted() |> set(key: "which", value: "all"),
-        known |> filter(fn: (r) => r.baseline_size < {YOUNG}) |> counted() |> set(key: "which", value: "young"),
-    ],
-)
-    |> pivot(rowKey: ["_time"], columnKey: ["which"], valueColumn: "baseline_size")
+{one_after_another("which", counted)}{added_up("which")}    |> group()
+    |> pivot(rowKey: ["_time"], columnKey: ["which"], valueColumn: "count")
     |> map(
         fn: (r) => ({{
             _time: r._time,
@@ -110,6 +150,12 @@ union(
     |> sort(columns: ["_time"])
 """
     return Query(text=text, columns=("_time", "share"), uid=audience.flux)
+
+
+def _stood_on(audience: Audience, name: str, pattern: str) -> str:
+    """Count detectors' reasons in each interval whose line `name` is so."""
+    so = line(name, pattern, "reasons")
+    return f"{_chosen(audience, so, having=_BY_DETECTORS)}{counted_in_intervals()}"
 
 
 def series_variable(audience: Audience) -> Variable:
@@ -157,12 +203,3 @@ def _series_of(audience: Audience, text: str, fields: tuple[str, ...]) -> Query:
         shape="time_series",
         alias="$col",
     )
-
-
-def _over_time(audience: Audience, condition: str, name: str, column: str) -> Query:
-    text = f"""\
-{reasons(audience.found, ("place", "baseline_level"))}    |> filter(fn: (r) => {condition})
-    |> keep(columns: ["_time", "{column}"])
-    |> duplicate(column: "{column}", as: "{name}")
-{counted_over_time(name)}"""
-    return Query(text=text, columns=("_time", name, "count"), uid=audience.flux)

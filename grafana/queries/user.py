@@ -7,10 +7,20 @@ which the tag `ub` finds among hundreds of millions (`docs/entities.md`).
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
-from grafana.queries.flux import imports, most_frequent, points
-from grafana.queries.found import LISTED, listed
+from grafana.queries.flux import (
+    TAKING_APART,
+    as_they_are,
+    imports,
+    line,
+    most_frequent,
+    points,
+    summaries,
+    taken_apart,
+)
+from grafana.queries.found import listed
 
 _WHO = "    |> filter(fn: (r) => r.user_id == ${who:json})\n"
+_THEIRS = line("user_id", "${who:regex}")
 _OWN = (
     imports("contrib/qxip/hash", "strings")
     + "ub = strings.substring(v: hash.sha256(v: ${who:json}), start: 0, end: 3)\n"
@@ -119,19 +129,21 @@ def known_transactions(audience: Audience) -> Query:
 
 def expected_amounts(audience: Audience) -> Query:
     """What was usual for the user when amounts were judged."""
+    lines = {"user_id": "${who:regex}", "type": "amount", "entity_kind": "user", "expected": "[0-9].*"}
+    patterns = [line(name, pattern, "reasons") for name, pattern in lines.items()]
     text = f"""\
-{points(audience.found, "reasons", ("user_id", "type", "expected", "entity_kind"))}{_WHO}    |> filter(fn: (r) => r.type == "amount" and r.entity_kind == "user" and exists r.expected)
-    |> keep(columns: ["_time", "expected"])
-    |> sort(columns: ["_time"])
+{imports(*TAKING_APART)}
+{summaries(audience.found, *patterns, of="reasons", having="")}{taken_apart(("expected",), as_they_are("expected"), "reasons")}    |> sort(columns: ["_time"])
 """
     return Query(text=text, columns=("_time", "expected"), uid=audience.flux)
 
 
 def anomalous_amounts(audience: Audience) -> Query:
     """Amounts of the user's anomalies, a series for each severity."""
+    names = ("amount", "severity")
     text = f"""\
-{points(audience.found, "anomalies", ("user_id", "amount", "severity"))}{_WHO}    |> keep(columns: ["_time", "amount", "severity"])
-    |> group(columns: ["severity"])
+{imports(*TAKING_APART)}
+{summaries(audience.found, _THEIRS, having="")}{taken_apart(names, as_they_are(*names))}    |> group(columns: ["severity"])
     |> sort(columns: ["_time"])
 """
     return Query(text=text, columns=("_time", "amount", "severity"), uid=audience.flux)
@@ -139,15 +151,17 @@ def anomalous_amounts(audience: Audience) -> Query:
 
 def anomalies(audience: Audience) -> Query:
     """The user's anomalies in the time shown."""
-    fields = tuple(name for name in LISTED if name != "_time")
-    text = f"{points(audience.found, 'anomalies', fields)}{_WHO}{listed(200)}"
-    return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
+    return listed(audience, summaries(audience.found, _THEIRS, having=""), 200)
 
 
 def kinds_of_reasons(audience: Audience) -> Query:
     """What was strange, how often, and the largest share it had in an anomaly."""
+    theirs = line("user_id", "${who:regex}", "reasons")
+    shown = {"type": "type", "code": "r.code", "contribution": "contribution"}
+    apart = taken_apart(("type", "contribution"), shown, "reasons")
     text = f"""\
-{points(audience.found, "reasons", ("user_id", "type", "contribution"))}{_WHO}    |> group(columns: ["type", "code"])
+{imports(*TAKING_APART)}
+{summaries(audience.found, theirs, of="reasons", having="")}{apart}    |> group(columns: ["type", "code"])
     |> reduce(
         fn: (r, accumulator) => ({{
             count: accumulator.count + 1,

@@ -3,7 +3,8 @@
 Guarantee: an anomaly is one point, so writing it again is a regrade.  Its tags (source, partition, lap,
 kind, mode) and its time (the transaction's point time; for a series its window and registered number)
 never change; all fields are written each time.  `record` is the whole anomaly; the other fields are for
-queries and dashboards; its reasons are points of their own (`surroundings`).  Reads come from `cases`.
+queries, and `summary` is those that dashboards need in one text (`txwatch/summary.py`); its reasons are
+points of their own (`surroundings`).  Reads come from `cases`.
 What is withdrawn has the severity `withdrawn` and level 0, so that dashboards pass it over.
 """
 
@@ -20,6 +21,7 @@ from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.layout import ANOMALIES, CASES, NOTHING
 from txwatch.stores.influx.points import FieldValue, lap, point, point_time
 from txwatch.stores.influx.surroundings import context_lines, reason_lines
+from txwatch.summary import ANOMALY, summary
 
 MEASUREMENT = "anomalies"
 LONGEST_RECORD = 1_000_000
@@ -67,7 +69,9 @@ def anomaly_line(anomaly: Anomaly) -> str:
         "mode": anomaly.mode.value,
     }
     present = {name: value for name, value in tags.items() if value}
-    return point(MEASUREMENT, present, _fields(anomaly), point_time(anomaly.timestamp, anomaly.sequence))
+    fields = _fields(anomaly)
+    fields["summary"] = summary(fields, ANOMALY)
+    return point(MEASUREMENT, present, fields, point_time(anomaly.timestamp, anomaly.sequence))
 
 
 def _lines(anomalies: Sequence[Anomaly]) -> bytes:

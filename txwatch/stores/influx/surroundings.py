@@ -3,9 +3,11 @@
     reasons,code=user_amount,detector=..,mode=live anomaly_id="1f..",contribution=61.5,... <event time>
     context,mode=live,ub=c6c anomaly_id="1f..",transaction_id="t1",... <event time of that transaction>
 
-A reason is one point, with what its anomaly is filtered by; codes are those of detectors and rules, so
-they are bounded.  Context is the user's hour before and after.  Below the millisecond stands a hash of what
-the point is about, so that different ones do not meet.  `ub` is the entity bucket of the user as shown.
+A reason is one point, with what its anomaly is filtered by, and all of that once more as one text
+(`txwatch/summary.py`); codes are those of detectors and rules, so they are bounded.  Of what is withdrawn
+the share is 0, so that sums pass it over.  Context is the user's hour before and after.  Below the
+millisecond stands a hash of what the point is about, so that different ones do not meet.  `ub` is the
+entity bucket of the user as shown.
 
 Guarantee: written again, all of it is the same points.
 """
@@ -19,6 +21,7 @@ from txwatch.model import Anomaly, AnomalyState, Reason
 from txwatch.stores.influx.entities import entity_bucket
 from txwatch.stores.influx.layout import LAP, NOTHING
 from txwatch.stores.influx.points import FieldValue, point, point_time
+from txwatch.summary import REASON, summary
 
 REASONS = "reasons"
 CONTEXT = "context"
@@ -40,7 +43,9 @@ def reason_lines(anomaly: Anomaly) -> Iterable[str]:
         time = point_time(anomaly.timestamp, _number(anomaly.anomaly_id))
         for code in _codes(anomaly, reason):
             tags = {"code": code, "detector": reason.detector, "mode": anomaly.mode.value}
-            yield point(REASONS, tags, _reason_fields(anomaly, reason, place), time)
+            fields = _reason_fields(anomaly, reason, place)
+            fields["summary"] = summary(fields, REASON)
+            yield point(REASONS, tags, fields, time)
 
 
 def context_lines(anomaly: Anomaly, rows: pl.DataFrame) -> Iterable[str]:
@@ -72,11 +77,12 @@ def _reason_fields(anomaly: Anomaly, reason: Reason, place: int) -> dict[str, Fi
         "sentence": reason.sentence,
         "type": reason.type.value,
         "entity_kind": reason.entity_kind,
-        "contribution": float(reason.contribution),
+        "contribution": float(reason.contribution) if anomaly.level else 0.0,
         "observed": _number_or_none(reason.observed),
         "expected": _number_or_none(reason.expected),
         "baseline_size": reason.baseline_size,
         "baseline_level": reason.baseline_level or "none",
+        "level": anomaly.level,
         "severity": anomaly.standing,
         "score": anomaly.score,
         "channel": anomaly.channel or NOTHING,
