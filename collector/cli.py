@@ -13,6 +13,7 @@ from collector import commands
 from collector.deadletter import open_dead_letters
 from collector.entities.service import EntityService
 from collector.files import FileSource, find_files
+from collector.jsonschema import as_sent
 from collector.kafka.address import is_kafka
 from collector.kafka.opening import open_kafka, open_sending
 from collector.metrics.service import MetricsService, MetricsSettings
@@ -206,12 +207,12 @@ def open_derived(workplace: Workplace, *, live: bool) -> list[Service]:
     return services
 
 
-def open_message_sender(to: str) -> Callable[[str, Mapping[str, object]], None]:
-    """Return what sends one message, by its key and fields, to a Kafka topic (`kafka://HOST:PORT/TOPIC`)."""
+def open_message_sender(to: str, schema: Schema) -> Callable[[str, Mapping[str, object]], None]:
+    """Return what sends one message, by its key and our fields, as producers of a Kafka topic send theirs."""
     if not is_kafka(to):
         raise UsageError(f"{to} is not of the form kafka://HOST:PORT/TOPIC")
     send = open_sending(to, current_environment())
-    return lambda key, fields: send([(key.encode(), msgspec.json.encode(fields))])
+    return lambda key, fields: send([(key.encode(), msgspec.json.encode(as_sent(fields, schema)))])
 
 
 def open_housekeeping(workplace: Workplace) -> list[Service]:

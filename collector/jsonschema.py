@@ -1,5 +1,6 @@
 """A producer's schema as JSON Schema (2020-12): what it has to send, for its own tools."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from collector.fields import LENGTHS, MAX_ID
@@ -47,8 +48,13 @@ def json_schema(schema: Schema) -> dict[str, Any]:
 
 def example_message(schema: Schema) -> dict[str, Any]:
     """Return a message of this producer that becomes a transaction."""
+    return as_sent(EXAMPLE, schema)
+
+
+def as_sent(fields: Mapping[str, object], schema: Schema) -> dict[str, Any]:
+    """Return our fields as this producer would send them: its names, its words, no larger amount."""
     message: dict[str, Any] = {}
-    for field, value in EXAMPLE.items():
+    for field, value in fields.items():
         *heads, name = schema.column(field).split(".")
         inner = message
         for head in heads:
@@ -58,6 +64,8 @@ def example_message(schema: Schema) -> dict[str, Any]:
 
 
 def _in_their_words(field: str, value: object, schema: Schema) -> object:
+    if field == "amount" and isinstance(value, int | float):
+        return min(value, schema.max_amount)
     return next((theirs for theirs, ours in schema.values.get(field, {}).items() if ours == value), value)
 
 

@@ -17,6 +17,7 @@ from detectors.covering import AtWork, Covering, series_counted
 from detectors.drift import DriftWatch
 from detectors.engine import Engine
 from detectors.guard import NOTHING_PLANNED, Guard, GuardSettings, Memory
+from detectors.rehearsal import Rehearsal
 from detectors.rows import milliseconds
 from detectors.rules.book import RuleBook
 from detectors.rules.comparing import former_of, former_over
@@ -27,7 +28,7 @@ from detectors.series.traffic import TrafficSettings, TrafficWatch
 from detectors.settings import DetectionSettings
 from detectors.snapshot import PackedArray, encode, framed, opened, pack, unpack
 from detectors.state import Array
-from txwatch.canary import Canaries, anomalies_of, parted
+from txwatch.canary import Canaries, parted
 from txwatch.coverage import Counted, added
 from txwatch.errors import SnapshotError
 from txwatch.model import Anomaly, RulesVersion
@@ -104,6 +105,7 @@ class Detection:
         self._drift = DriftWatch(configuration.detection.drift, configuration.detection.severity)
         self._drift.recall(drift or {})
         self._covering = covering or Covering()
+        self._rehearsal = Rehearsal(configuration.detection, configuration.rulebook)
 
     @property
     def configuration(self) -> Configuration:
@@ -191,8 +193,9 @@ class Detection:
         """Score feed rows (columns FEED) and return what was found; `now` stamps the anomalies."""
         rows, canaries = parted(rows, self._configuration.canaries)
         if rows.is_empty() and not canaries.is_empty():
-            return Findings(anomalies=anomalies_of(canaries, now()), points=[])
+            return Findings(anomalies=self._rehearsal.found(canaries, now()), points=[])
         scored = self._engine.step(rows)
+        self._rehearsal.listen(scored)
         at = now()
         points, series_anomalies = self._traffic.step(rows[scored.fresh], at)
         anomalies = self._engine.anomalies(rows, scored, at)
@@ -200,7 +203,7 @@ class Detection:
         times = milliseconds(rows["timestamp"])
         drift_points, drifts = self._drift.step(times[scored.fresh], scored, at, self._engine.versions)
         return Findings(
-            anomalies=[*anomalies, *series_anomalies, *drifts, *anomalies_of(canaries, at)],
+            anomalies=[*anomalies, *series_anomalies, *drifts, *self._rehearsal.found(canaries, at)],
             points=[*points, *drift_points],
             models=self._engine.model_changes(),
             looked_at=added(
@@ -284,6 +287,10 @@ class Detection:
     def faults(self) -> list[str]:
         """Return what is set aside, in sentences; nothing when all is well."""
         return list(self._rulebook.faults())
+
+    def missed(self) -> list[str]:
+        """Return why the last canary was not found, in a sentence; nothing when it was."""
+        return self._rehearsal.faults()
 
 
 def _before(scored: Scored, anomalies: Sequence[Anomaly]) -> dict[str, int] | None:

@@ -187,7 +187,7 @@ class DetectorService:
     def health(self) -> Health:
         """Return the counts since the start, and what the detection says of itself."""
         counts = self._counts
-        faults = self.faults()
+        faults = [*self.faults(), *self._detection.missed()]
         if self._away:
             faults.append(f"the store is away, nothing is scored meanwhile: {self._away}")
         return Health(

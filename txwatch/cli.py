@@ -165,6 +165,7 @@ def canary(
     to: Annotated[str, typer.Option(help="kafka://HOST:PORT/TOPIC that collectors read.")],
     every: Annotated[str, typer.Option(help="How often.")] = "5m",
     patience: Annotated[str, typer.Option(help="How long an alert may take.")] = "60s",
+    schema: collector.cli.SchemaFile = None,
     metrics: Address = None,
     *,
     once: Annotated[bool, typer.Option("--once", help="Send one, wait for its alert, then end.")] = False,
@@ -175,8 +176,10 @@ def canary(
 
     Example: txwatch canary --to kafka://localhost:9094/transactions --every 5m
     """
-    with open_workplace(current_settings(), writer=False, role="notifier") as workplace:
-        service = alerts.cli.open_canary(workplace, collector.cli.open_message_sender(to), every, patience)
+    settings = current_settings()
+    send = collector.cli.open_message_sender(to, collector.cli.schema_of(settings, schema, None, None))
+    with open_workplace(settings, writer=False, role="notifier") as workplace:
+        service = alerts.cli.open_canary(workplace, send, every, patience)
         with watched([service], workplace, metrics, once=once) as beat:
             work([service], workplace.clock, once=once, follows=True, observe=beat)
     if once and service.health().state != "ok":

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from collector.decode import Decoder
 from collector.fields import READERS
-from collector.jsonschema import example_message, json_schema
+from collector.jsonschema import as_sent, example_message, json_schema
 from collector.schema import FIELDS, REQUIRED, Schema
+from txwatch.canary import Canaries
 from txwatch.model import Rejected, Transaction
 
 SCHEMA = Schema()
@@ -256,6 +257,17 @@ def test_the_example_message_is_a_transaction(schema):
     assert isinstance(Decoder(schema).read(example), Transaction)
     assert set(described["required"]) <= set(example)
     assert set(example) <= set(described["properties"])
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, SHOP])
+def test_a_canary_is_sent_as_the_producer_would_send_it(schema):
+    """By its names, and no larger than it may be: otherwise it would end in quarantine, and be missed."""
+    canaries, now = Canaries(b"k" * 32), datetime(2026, 3, 2, 12, tzinfo=UTC)
+    taken = Decoder(schema).read(as_sent(canaries.transaction(now, "EUR"), schema))
+
+    assert isinstance(taken, Transaction)
+    assert canaries.is_one(taken.transaction_id)
+    assert taken.amount == min(9_999.0, schema.max_amount)
 
 
 def test_json_schema_says_what_the_producer_has_to_send():

@@ -97,6 +97,24 @@ def test_a_canary_goes_the_whole_way_and_counts_nowhere(installation, topics):
     store.close()
 
 
+def test_a_canary_is_missed_where_nothing_would_be_found(installation):
+    """Everything runs, and a threshold that no score reaches is in force: no alert, and health says why."""
+    start, home, _, standin = installation
+    with (home / "rules.yaml").open("a") as file:
+        file.write("detectors: {threshold: 100}\n")
+    running = start("run")
+    try:
+        canary = start("canary", "--once", "--patience", "20s", "--to")
+        _, told = canary.communicate(timeout=150)
+    finally:
+        _, logged = stop(running)
+
+    assert canary.returncode == 1
+    assert "was not found within" in told
+    assert "a canary was scored as an ordinary payment" in logged
+    assert standin.requests == []
+
+
 def test_a_canary_that_does_not_arrive_is_missed(installation):
     """Nobody collects: it says so, and no heartbeat goes out."""
     start, _, _, standin = installation
