@@ -1,4 +1,4 @@
-"""From the outbox to the channels, in threads of its own, so that a slow channel holds up nothing.
+"""From the outbox to the channels, in threads of their own, so that a slow channel holds up no other.
 
 1. Claim what is due; the claim is in the ledger before anything is sent.
 2. Send, each notification in a thread.
@@ -20,12 +20,16 @@ from alerts.sending import Delivered, Failed, Sender
 from txwatch.ledger import AlertBook, Outgoing
 
 SENDERS = 4
+"""Notifications that are sent at once to a channel."""
+THREADS = 128
 CLAIM_SECONDS = 60.0
 """Longer than any channel's time limit."""
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 600.0
 ATTEMPTS = 12
 """With waits that double up to ten minutes this is about an hour."""
+LONGEST_REST = 3600.0
+"""For so long a channel may ask to wait: that counts as no attempt before."""
 
 
 class Outbox:
@@ -43,8 +47,10 @@ class Outbox:
         self._links = links
         self.sent = 0
         """How many were sent by this process."""
-        self._threads = ThreadPoolExecutor(SENDERS, thread_name_prefix="alerts")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="alerts")
         self._flying: dict[Future[Delivered | Failed], Outgoing] = {}
+        self._resting: dict[str, float] = {}
+        """Until when each channel asked to be left alone."""
 
     def __len__(self) -> int:
         """Return how many notifications are being sent right now."""
@@ -57,16 +63,23 @@ class Outbox:
     def step(self, now: float) -> int:
         """Record what was answered, start what is due; returns how many notifications moved."""
         moved = self._record(now)
-        free = SENDERS - len(self._flying)
-        claimed = self._book.claim(now, now + CLAIM_SECONDS, free) if free else []
-        for each in claimed:
-            self._flying[self._threads.submit(self._send, each, self._reference(each))] = each
-        return moved + len(claimed)
+        return moved + sum(self._start(channel, now) for channel in self._book.channels_due(now))
 
     def close(self, now: float) -> None:
         """Wait for what is being sent, and record it."""
         self._threads.shutdown(wait=True)
         self._record(now)
+
+    def _start(self, channel: str, now: float) -> int:
+        """Send what is due to a channel, as much at once as it may have; returns how many that is."""
+        if now < self._resting.get(channel, now):
+            return 0
+        its_own = sum(each.channel == channel for each in self._flying.values())
+        free = min(SENDERS - its_own, THREADS - len(self._flying))
+        claimed = self._book.claim(channel, now, now + CLAIM_SECONDS, free) if free > 0 else []
+        for each in claimed:
+            self._flying[self._threads.submit(self._send, each, self._reference(each))] = each
+        return len(claimed)
 
     def _record(self, now: float) -> int:
         done = [future for future in self._flying if future.done()]
@@ -89,9 +102,15 @@ class Outbox:
             "answer": _printable(failed.sentence),
             "unanswered": each.unanswered + int(failed.unanswered),
         }
-        if failed.retryable and each.attempts < ATTEMPTS:
+        attempts = each.attempts
+        if failed.wait is not None:
+            self._resting[each.channel] = max(self._resting.get(each.channel, now), now + failed.wait)
+            attempts -= int(now < each.written_at + LONGEST_REST)
+        if failed.retryable and attempts < ATTEMPTS:
             wait = failed.wait if failed.wait is not None else backoff(each.attempts, self._chance)
-            self._book.settle(each.number, {**changes, "state": "waiting", "due_at": now + wait})
+            self._book.settle(
+                each.number, {**changes, "state": "waiting", "attempts": attempts, "due_at": now + wait}
+            )
         else:
             self._book.settle(
                 each.number, {**changes, "state": "dead", "due_at": now}, self._instead(each, failed, now)
@@ -114,6 +133,7 @@ class Outbox:
                 document=document,
                 due_at=now,
                 written_at=each.written_at,
+                urgent=each.urgent,
             )
         ]
 

@@ -25,7 +25,7 @@ class Told:
 
     def send(self, notice: Notice, channels: Iterable[str]) -> None:
         """Put a notice into the outbox, once for each channel."""
-        document = msgspec.json.encode(notice)
+        document, urgent = msgspec.json.encode(notice), int(is_urgent(notice))
         self._outgoing += [
             Outgoing(
                 key=f"{notice.group_id}.{notice.sequence}.{channel}",
@@ -34,6 +34,7 @@ class Told:
                 document=document,
                 due_at=self.now,
                 written_at=self.now,
+                urgent=urgent,
             )
             for channel in channels
         ]
@@ -52,6 +53,11 @@ class Told:
             outgoing=self._outgoing,
             routes=stored_routes(self.routes),
         )
+
+
+def is_urgent(notice: Notice) -> bool:
+    """Tell whether a message overtakes what waits: somebody is to hear of something critical."""
+    return notice.severity == "critical" and notice.kind in {"first", "worse", "escalated"}
 
 
 def channels_of(group: Group, way: Way, kind: Kind) -> tuple[str, ...]:

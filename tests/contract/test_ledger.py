@@ -12,7 +12,7 @@ import pytest
 
 from txwatch.coverage import WINDOW, Tally
 from txwatch.errors import ConfigurationError, SnapshotError, StoreBusyError, StoreError
-from txwatch.ledger import Ledger, database
+from txwatch.ledger import Ledger, Outgoing, Step, database
 from txwatch.model import Anomaly, AnomalyState, AnomalyType, Cursor, Partition, Severity
 from txwatch.testing import ManualClock
 
@@ -426,3 +426,28 @@ def test_a_newer_ledger_is_refused_and_one_without_a_version_is_taken(tmp_path):
 
     with pytest.raises(StoreError, match=r"newer txwatch \(layout 99\)"):
         open_ledger(tmp_path)
+
+
+def test_a_ledger_of_an_earlier_layout_gets_the_columns_that_it_lacks(tmp_path):
+    """What waits in it is sent as before, after what is urgent."""
+    ledger = open_ledger(tmp_path)
+    write(ledger, "old", urgent=0)
+    ledger.close()
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    with connection:
+        connection.execute("ALTER TABLE notifications DROP COLUMN urgent")
+        connection.execute("UPDATE layout SET version = 1")
+    connection.close()
+
+    ledger = open_ledger(tmp_path)
+    write(ledger, "new", urgent=1)
+    open_ledger(tmp_path).close()
+
+    assert [each.key for each in ledger.alerts().claim("ops", 9.0, 69.0, 5)] == ["new", "old"]
+    ledger.close()
+
+
+def write(ledger, key, *, urgent):
+    book = ledger.alerts()
+    each = Outgoing(key=key, group_id=key, channel="ops", document=b"", due_at=1.0, urgent=urgent)
+    book.commit("alerts", book.epoch(), Step(outgoing=[each]))

@@ -103,15 +103,22 @@ class AlertBook:
             here = alert_groups.c.group_id == group_id
             return connection.scalar(sql.select(alert_groups.c.document).where(here))
 
-    def claim(self, now: float, until: float, limit: int) -> list[Outgoing]:
-        """Return notifications that are due, and keep others from them until a time.
+    def channels_due(self, now: float) -> list[str]:
+        """Return the channels for which something is due, or being sent for too long."""
+        channels = sql.select(notifications.c.channel).where(_is_due(now)).distinct()
+        with self._reading() as connection:
+            return sorted(connection.scalars(channels))
 
-        Of one group and channel only the oldest unsent one is given out, so that they go in order.
+    def claim(self, channel: str, now: float, until: float, limit: int) -> list[Outgoing]:
+        """Return notifications of a channel that are due, and keep others from them until a time.
+
+        Urgent ones come first.  Of one group and channel only the oldest unsent one is given out, so that
+        they go in order.
         """
-        if not self._any_due(now):
+        if not self._any_due(channel, now):
             return []
         with self._writing() as connection:
-            rows = connection.execute(_due(now, limit)).mappings()
+            rows = connection.execute(_due(channel, now, limit)).mappings()
             return [self._claimed(connection, _convert(row, Outgoing), until) for row in rows.all()]
 
     def settle(self, number: int, changes: Mapping[str, object], more: Sequence[Outgoing] = ()) -> None:
@@ -202,9 +209,9 @@ class AlertBook:
             audit.append(connection, at, actor, "silence", {"silence_id": silence_id})
             queue.advance(connection, EPOCH, queue.offset(connection, EPOCH) + 1)
 
-    def _any_due(self, now: float) -> bool:
+    def _any_due(self, channel: str, now: float) -> bool:
         with self._reading() as connection:
-            return connection.execute(_due(now, 1)).first() is not None
+            return connection.execute(_due(channel, now, 1)).first() is not None
 
     def _claimed(self, connection: Connection, each: Outgoing, until: float) -> Outgoing:
         values = {
@@ -249,7 +256,11 @@ def _channels(rows: Iterable[Any]) -> dict[str, Channel]:
     return {channel: Channel(**facts) for channel, facts in sorted(found.items())}
 
 
-def _due(now: float, limit: int) -> sql.Select[Any]:
+def _is_due(now: float) -> sql.ColumnElement[bool]:
+    return sql.and_(notifications.c.state.in_(("waiting", "sending")), notifications.c.due_at <= now)
+
+
+def _due(channel: str, now: float, limit: int) -> sql.Select[Any]:
     earlier = notifications.alias("earlier")
     waits_for_another = sql.exists().where(
         earlier.c.group_id == notifications.c.group_id,
@@ -259,9 +270,8 @@ def _due(now: float, limit: int) -> sql.Select[Any]:
     )
     return (
         sql.select(notifications)
-        .where(notifications.c.state.in_(("waiting", "sending")), notifications.c.due_at <= now)
-        .where(~waits_for_another)
-        .order_by(notifications.c.due_at, notifications.c.number)
+        .where(_is_due(now), notifications.c.channel == channel, ~waits_for_another)
+        .order_by(notifications.c.urgent.desc(), notifications.c.due_at, notifications.c.number)
         .limit(limit)
     )
 

@@ -47,6 +47,8 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     reference: str = ""
     """What the channel calls the message, so that it can be changed later."""
     answer: str = ""
+    urgent: int = 0
+    """1: it goes before all that is not, whenever that was written."""
     number: int = 0
 
 

@@ -262,6 +262,7 @@ notifications = Table(
     Column("reference", String, nullable=False),
     Column("answer", Text, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Column("urgent", Integer, nullable=False, server_default="0"),
 )
 """The outbox: state is waiting, sending (claimed until `due_at`), sent or dead."""
 
