@@ -20,6 +20,13 @@ def seconds(duration: str) -> float:
     return float(duration[:-1]) * _UNITS[duration[-1]]
 
 
+def duration(length: float) -> str:
+    """Return seconds as people write them: 30s, 5m, 4h, 1d."""
+    fitting = (name for name in reversed(_UNITS) if length % _UNITS[name] == 0)
+    unit = next(fitting, "s") if length else "s"
+    return f"{length / _UNITS[unit]:g}{unit}"
+
+
 class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Conditions on an anomaly; a list holds if it has the anomaly's value; an empty one always does."""
 

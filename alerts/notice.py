@@ -12,6 +12,7 @@ from txwatch.model import Anomaly, Severity
 REASONS = 3
 NAMED = 10
 ONE_HOUR = 3_600_000
+EVERYTHING = "all traffic"
 
 
 Hide = Callable[[Anomaly], Anomaly]
@@ -146,6 +147,8 @@ def hidden_label(key: str, value: str, hide: Hide) -> str:
 def hidden_name(entity: str, hide: Hide) -> str:
     """Return an entity (kind and id) as a reader may see it."""
     kind, _, raw = entity.partition(" ")
+    if kind == "all":
+        return EVERYTHING
     field = "ip" if kind == "ip" else f"{kind}_id"
     return f"{kind} {hide(_bare(kind, raw)).entity_id}" if field in PERSONAL else entity
 
@@ -162,7 +165,7 @@ def found_of(anomaly: Anomaly, dashboards: str) -> Found:
     return Found(
         anomaly_id=anomaly.anomaly_id,
         severity=anomaly.severity.word,
-        entity=f"{anomaly.entity_kind} {anomaly.entity_id}",
+        entity=EVERYTHING if anomaly.entity_kind == "all" else f"{anomaly.entity_kind} {anomaly.entity_id}",
         when=anomaly.timestamp.astimezone(UTC),
         amount=amount,
         reasons=tuple(sentences) or (anomaly.type.value,),

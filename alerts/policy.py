@@ -82,6 +82,13 @@ class AlertsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if len({CANARY, *(way.name for way in ways)}) != len(ways) + 1:
             raise ValueError("two routes have the same name (canaries have a route of their own)")
 
+    def down_the_line(self, name: str) -> str:
+        """Return a channel with those that take over from it, as people read it."""
+        line = [name]
+        while (then := self.channels[line[-1]].fallback) and then not in line:
+            line.append(then)
+        return " or else ".join(line)
+
 
 class AlertSettings(AlertsSection, frozen=True, kw_only=True):
     """The alert policy: the section `alerts`, with the list `suppressions` that stands beside it."""

@@ -77,7 +77,8 @@ def why(
         groups = sorted({each.group_id for each in found if each.group_id and each.group_id != subject})
         found += [each for group in groups for each in book.decisions(group) if each.anomaly_id is None]
     if not found:
-        typer.echo(f"txwatch: nothing was decided about {subject}", err=True)
+        told = f"txwatch: nothing was decided about {subject}; ids of anomalies are in `txwatch anomalies`"
+        typer.echo(f"{told}, those of groups in `txwatch alerts list --closed`", err=True)
         raise typer.Exit(1)
     for each in found:
         about = each.anomaly_id or f"group {each.group_id}"

@@ -50,3 +50,8 @@ def needed_group(book: AlertBook, group_id: str) -> Group:
     if document is None:
         raise UsageError(f"there is no group {group_id}; `txwatch alerts list --closed` lists all")
     return msgspec.json.decode(document, type=Group)
+
+
+def open_groups(book: AlertBook) -> list[Group]:
+    """Return all groups that are open."""
+    return [msgspec.json.decode(document, type=Group) for document in book.open_groups()[1]]

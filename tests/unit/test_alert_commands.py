@@ -1,5 +1,7 @@
 """`txwatch alerts ...` on a ledger with one group in it."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from alert_builders import HIDING, SOMEWHERE, found, notifier, open_ledger, settings
 from slack_standin import TOKEN, slack
@@ -8,7 +10,7 @@ from typer.testing import CliRunner
 from txwatch.cli import app
 from txwatch.clock import SystemClock
 from txwatch.errors import UsageError
-from txwatch.model import Cursor, Severity
+from txwatch.model import AnomalyType, Cursor, Severity
 
 RULES = """
 version: 1
@@ -48,7 +50,7 @@ def said(tmp_path, monkeypatch):
     def say(*arguments: str) -> str:
         result = CliRunner().invoke(app, ["alerts", *arguments], catch_exceptions=False)
         assert result.exit_code == 0, result.output
-        return result.output
+        return result.stdout
 
     return say
 
@@ -99,6 +101,47 @@ def test_an_acknowledged_group_says_by_whom(said):
     assert "acknowledged: by ada" in said("show", group)
 
 
+def test_a_new_silence_says_what_it_is_and_what_goes_on(said):
+    """For whoever added it at night: until when, about whom, and which group still repeats."""
+    group = said("list").split()[0]
+    arguments = ["alerts", "silence", "add", "--user", "customer-1", "--for", "4h", "--comment", "known"]
+    told = CliRunner().invoke(app, arguments).stderr
+
+    assert "until" in told
+    assert HIDING("user_id", "customer-1") in told
+    assert f"group {group} is open and goes on; `txwatch alerts ack {group}` stops its repeats" in told
+
+
+def test_a_country_may_be_written_in_small_letters(said):
+    """Otherwise it would hide nothing, and say so a day later."""
+    said("silence", "add", "--country", "de", "--comment", "known")
+
+    assert "hides it: known" in said("test", "--country", "DE")
+    assert "hides it" not in said("test", "--country", "FR")
+
+
+def test_a_rehearsal_shows_who_hears_of_it_later(said, tmp_path):
+    """Escalation, a budget, and what a suppression would hide."""
+    today = datetime.now(UTC).date()
+    policy = f"""{RULES}    escalation: [{{after: 15m, channels: [mail]}}]
+    budget_per_hour: 20
+suppressions:
+  - name: noise
+    match: {{rule: [velocity]}}
+    owner: ada
+    reason: a partner sends each twice
+    since: {today - timedelta(days=1)}
+    until: {today + timedelta(days=9)}
+"""
+    (tmp_path / "rules.yaml").write_text(policy)
+
+    assert "  mail after 15m unless somebody acknowledges it" in said("test")
+    assert "  at most 20 messages an hour, the others in one digest" in said("test")
+    assert "suppression noise of ada hides it: a partner sends each twice" in said(
+        "test", "--rule", "velocity"
+    )
+
+
 def test_a_silence_is_listed_until_it_is_ended(said):
     """And hides what it is about from the rehearsal."""
     silence = said("silence", "add", "--user", "customer-1", "--for", "4h", "--comment", "known").strip()
@@ -128,12 +171,18 @@ def test_a_silence_says_what_it_hid(said, tmp_path):
 def test_a_rehearsal_shows_the_route(said):
     """With what it groups by and how long it waits."""
     assert "route listed -> ops" in said("test", "--rule", "denied", "--merchant", "m1")
-    assert "group entity=user:u1; first message after 30 s" in said("test")
+    assert "group entity=user:u1; first message after 30s" in said("test")
+    assert "route default -> ops or else mail" in said("test")
+    assert "first message at once" in said("test", "--severity", "critical")
 
 
 def test_the_outbox_shows_what_became_of_a_message(said):
     """Here there is no such channel any more."""
     assert "CRITICAL user user-1-" in said("outbox")
+
+
+SPAN = "--for is more than nothing and at most 366 days"
+TIMES = "--for is a time such as 30m, 4h or 2d, not "
 
 
 def refused(*arguments: str) -> str:
@@ -153,6 +202,26 @@ def refused(*arguments: str) -> str:
             "--for is a time such as 30m, 4h or 2d, not '4x'",
         ),
         (("silence", "add", "--comment", "c"), "a silence needs at least one condition, such as --merchant"),
+        (
+            ("silence", "add", "--merchant", "m", "--for", "0h", "--comment", "c"),
+            f"{SPAN}, not 0h; what is known for longer is a suppression in rules.yaml",
+        ),
+        (("silence", "add", "--merchant", "m", "--for", "", "--comment", "c"), f"{TIMES}''"),
+        (("silence", "add", "--merchant", "m", "--for", "-4h", "--comment", "c"), f"{TIMES}'-4h'"),
+        (("silence", "add", "--merchant", "m", "--for", "infh", "--comment", "c"), f"{TIMES}'infh'"),
+        (
+            ("silence", "add", "--merchant", "m", "--comment", " "),
+            "--comment says why: whoever asks later reads it",
+        ),
+        (("test", "--severity", "urgent"), "--severity is one of low, medium, high, critical, not 'urgent'"),
+        (
+            ("test", "--type", "money"),
+            f"--type is one of {', '.join(AnomalyType)}, not 'money'",
+        ),
+        (
+            ("test", "--entity-kind", "merchant"),
+            "--entity-kind is user or, with --merchant, merchant, not 'merchant'",
+        ),
         (("send-test", "nobody"), "there is no channel nobody; there are: ops, mail"),
         (
             ("ack", "nothing"),

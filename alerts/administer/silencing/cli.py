@@ -1,20 +1,24 @@
 """The commands under `txwatch alerts silence`."""
 
 import getpass
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 
 import msgspec
 import typer
 
-from alerts.administer.opened import opened_book
+from alerts.administer.opened import open_groups, opened_book
 from alerts.administer.showing import silence_line, when
-from alerts.matching import Match, seconds
+from alerts.groups import Group, anomaly_of
+from alerts.matching import Duration, Match, seconds
 from alerts.notifier import read_silences
-from alerts.silences import Silence, new_silence_id, state
+from alerts.silences import Silence, hiding, new_silence_id, state
 from txwatch.errors import UsageError
+from txwatch.pseudonym import pseudonyms_of
 from txwatch.settings import current_environment
 
+LONGEST = timedelta(days=366)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
 app = typer.Typer(no_args_is_help=True, help="Silences: nobody is told of certain anomalies for a time.")
@@ -35,6 +39,8 @@ def add_silence(
 ) -> None:
     """Silence anomalies for which all the given conditions hold, from now on; prints the silence's id.
 
+    Groups that were told already go on; those that it is about are named, with what stops their repeats.
+
     Example: txwatch alerts silence add --merchant m-17 --for 4h --comment "migration of their terminals"
     """
     given = {
@@ -50,15 +56,9 @@ def add_silence(
     wanted = {name: values for name, values in given.items() if values}
     if not wanted:
         raise UsageError("a silence needs at least one condition, such as --merchant")
-    try:
-        length = timedelta(seconds=seconds(last))
-    except (ValueError, KeyError) as error:
-        raise UsageError(f"--for is a time such as 30m, 4h or 2d, not {last!r}") from error
-    try:
-        match = msgspec.convert(wanted, Match)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise UsageError(f"a condition is not understood: {error}") from error
-    actor = getpass.getuser()
+    if not comment.strip():
+        raise UsageError("--comment says why: whoever asks later reads it")
+    length, match, actor = _length(last), _match(wanted), getpass.getuser()
     with opened_book() as (book, now):
         new = Silence(
             silence_id=new_silence_id(),
@@ -69,7 +69,12 @@ def add_silence(
             author=actor,
         )
         book.put_silence(new.silence_id, msgspec.json.encode(new), now.timestamp(), actor)
+        going_on = [group for group in open_groups(book) if _is_about(new, group)]
     typer.echo(new.silence_id)
+    typer.echo(silence_line(new, "active", current_environment()), err=True)
+    for group in going_on:
+        stop = f"`txwatch alerts ack {group.group_id}` stops its repeats"
+        typer.echo(f"group {group.group_id} is open and goes on; {stop}", err=True)
 
 
 @app.command("list")
@@ -104,3 +109,31 @@ def expire_silence(silence_id: Annotated[str, typer.Argument(metavar="SILENCE")]
         ended = msgspec.structs.replace(found, until=min(found.until, now))
         book.put_silence(silence_id, msgspec.json.encode(ended), now.timestamp(), getpass.getuser())
     typer.echo(f"silence {silence_id} is over")
+
+
+def _length(text: str) -> timedelta:
+    try:
+        length = timedelta(seconds=seconds(msgspec.convert(text, Duration)))
+    except msgspec.ValidationError as error:
+        raise UsageError(f"--for is a time such as 30m, 4h or 2d, not {text!r}") from error
+    if not timedelta(0) < length <= LONGEST:
+        raise UsageError(
+            f"--for is more than nothing and at most {LONGEST.days} days, not {text}; "
+            "what is known for longer is a suppression in rules.yaml"
+        )
+    return length
+
+
+def _match(wanted: Mapping[str, list[str]]) -> Match:
+    """Return the conditions; countries may be written in small letters."""
+    upper = {name: [each.upper() for each in values] for name, values in wanted.items() if name == "country"}
+    try:
+        return msgspec.convert({**wanted, **upper}, Match)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise UsageError(f"a condition is not understood: {error}") from error
+
+
+def _is_about(silence: Silence, group: Group) -> bool:
+    pseudonym = pseudonyms_of(current_environment())
+    samples = map(anomaly_of, group.samples)
+    return any(hiding(each, (silence,), silence.since, pseudonym) is not None for each in samples)
