@@ -89,6 +89,23 @@ def test_what_is_critical_overtakes_what_waits(room):
     assert len(mail.titles) == 201
 
 
+def test_what_becomes_critical_while_its_first_message_waits_takes_that_along(room):
+    """Messages of a group go in order, so the one before it must not wait for two hundred others."""
+    ledger, clock, make = room
+    mail = Taking()
+    policy = settings("mail", "chat", group_by=("user",), group_wait="30s")
+    service = make(policy, {"mail": mail, "chat": Taking()})
+    ledger.commit_step("detectors", {}, [found(f"a{n}", f"u{n}") for n in range(200)])
+    service.step()
+    clock.advance(timedelta(seconds=30))
+    service.step()
+    ledger.commit_step("detectors", {}, [found("worst", "u199", Severity.CRITICAL)])
+    settle(service)
+
+    assert "high a199" in mail.titles[:15]
+    assert "critical worst" in mail.titles[:15]
+
+
 def test_a_channel_that_asks_to_wait_is_left_alone_and_loses_nothing(room):
     """Slack takes one message a second: a storm of 200 is late, and none is given up for it."""
     ledger, clock, make = room

@@ -240,6 +240,17 @@ class AlertBook:
         if step.outgoing:
             rows = [msgspec.structs.asdict(each) for each in step.outgoing]
             connection.execute(sql.insert(notifications), [_without(row, "number") for row in rows])
+            self._hurry(connection, [each for each in step.outgoing if each.urgent])
+
+    def _hurry(self, connection: Connection, urgent: Sequence[Outgoing]) -> None:
+        """What an urgent notification has to wait for, since it is of the same group, is urgent too."""
+        if not urgent:
+            return
+        n = notifications
+        same = sql.and_(n.c.group_id == sql.bindparam("group"), n.c.channel == sql.bindparam("to"))
+        unsent = sql.or_(n.c.state == "waiting", n.c.state == "sending")
+        waiting = sql.update(n).where(same, unsent).values(urgent=1)
+        connection.execute(waiting, [{"group": each.group_id, "to": each.channel} for each in urgent])
 
 
 def _channels(rows: Iterable[Any]) -> dict[str, Channel]:
