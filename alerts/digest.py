@@ -70,9 +70,10 @@ def _day(state: RouteState, still: Sequence[Group]) -> tuple[str, ...]:
         f"{state.found[each.word]} {each.word}" for each in reversed(Severity) if each.word in state.found
     ]
     waiting = sum(not group.acknowledged_by for group in still)
+    open_groups = "1 group is" if len(still) == 1 else f"{len(still)} groups are"
     return (
         f"since {since:%Y-%m-%d %H:%M UTC}: {', '.join(counts) or 'no anomaly'} in {state.groups} new groups",
-        f"{len(still)} groups are open, {waiting} of them not acknowledged",
+        f"{open_groups} open, {waiting} of them not acknowledged",
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from alerts.matching import duration
 from alerts.routes import Way
 
 MOST_DOUBLED = 4
@@ -52,7 +53,7 @@ def said(back: int, way: Way) -> str:
     """Return what is to be said of it; nothing where it is the first time."""
     if not back:
         return ""
-    longer = f"it stays open for {resolve_after(way, back):g} s without news now"
+    longer = f"it stays open for {duration(resolve_after(way, back))} without news now"
     return f"; back, time {back}, soon after it was over: {longer}"
 
 

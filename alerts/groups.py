@@ -12,6 +12,7 @@ import msgspec
 
 from alerts.flapping import resolve_after, said
 from alerts.inhibiting import Mark, Source
+from alerts.matching import duration
 from alerts.routes import Way
 from txwatch.masking import PERSONAL
 from txwatch.model import Anomaly, Reason, Severity
@@ -169,7 +170,7 @@ def verdict(group: Group, way: Way, now: float) -> Verdict:
         return _taken_back(group, now)
     if group.told_at is None:
         wait = _wait(group, way)
-        why = "critical does not wait" if wait == 0 else f"group_wait of {wait:g} s is over"
+        why = "critical does not wait" if wait == 0 else f"group_wait of {duration(wait)} is over"
         return _told(group, "first", f"first message: {why}{said(group.back, way)}", now)
     if _worse(group):
         return _told(group, "worse", "it has become critical, which does not wait", now)
@@ -196,17 +197,17 @@ def _taken_back(group: Group, now: float) -> Verdict:
 def _later(group: Group, way: Way, now: float) -> Verdict:
     fresh = group.members - group.told_members
     if now >= group.last_at + resolve_after(way, group.back):
-        why = f"nothing new for {resolve_after(way, group.back):g} s"
+        why = f"nothing new for {duration(resolve_after(way, group.back))}"
         return _told(msgspec.structs.replace(group, open=False), "resolved", why, now)
     if now >= _escalation(group, way):
         return _escalated(group, way)
     if group.changes:
-        why = f"{group.changed} found otherwise, group_interval of {way.group_interval:g} s is over"
+        why = f"{group.changed} found otherwise, group_interval of {duration(way.group_interval)} is over"
         return _told(group, "amended", why, now)
     if _news(group):
-        why = f"{fresh} more since the last message, group_interval of {way.group_interval:g} s is over"
+        why = f"{fresh} more since the last message, group_interval of {duration(way.group_interval)} is over"
         return _told(group, "news", why, now)
-    return _told(group, "repeat", f"repeat_interval of {way.repeat_interval:g} s is over", now)
+    return _told(group, "repeat", f"repeat_interval of {duration(way.repeat_interval)} is over", now)
 
 
 def _told(group: Group, kind: Kind, reason: str, now: float) -> Verdict:
@@ -231,7 +232,7 @@ def _escalation(group: Group, way: Way) -> float:
 def _escalated(group: Group, way: Way) -> Verdict:
     """Tell others too; the rhythm of those who know already stays as it is."""
     after, _ = way.escalation[group.escalated]
-    why = f"nobody acknowledged it within {after:g} s"
+    why = f"nobody acknowledged it within {duration(after)}"
     grown = msgspec.structs.replace(group, told=group.told + 1, escalated=group.escalated + 1)
     return Verdict(kind="escalated", reason=why, group=grown)
 
@@ -258,11 +259,11 @@ def _news(group: Group) -> bool:
 
 def _interval(group: Group, way: Way) -> str:
     if group.told_at is None:
-        return f"group_wait of {way.group_wait:g} s is over"
+        return f"group_wait of {duration(way.group_wait)} is over"
     if _news(group):
-        return f"group_interval of {way.group_interval:g} s is over"
-    over = f"resolve_after of {resolve_after(way, group.back):g} s"
-    return f"repeat_interval of {way.repeat_interval:g} s, or {over}, is over"
+        return f"group_interval of {duration(way.group_interval)} is over"
+    over = f"resolve_after of {duration(resolve_after(way, group.back))}"
+    return f"repeat_interval of {duration(way.repeat_interval)}, or {over}, is over"
 
 
 def _change(group: Group, anomaly: Anomaly) -> str:

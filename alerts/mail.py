@@ -144,7 +144,7 @@ def _time(when: datetime) -> str:
 
 
 def _about(notice: Notice) -> list[str]:
-    lines = [counted(notice)]
+    lines = [counted(notice)] if counted(notice) else []
     lines += [f"acknowledged by {notice.acknowledged_by}"] if notice.acknowledged_by else []
     lines += [f"route {notice.route}: {notice.why}", command(notice)]
     return lines

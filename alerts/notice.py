@@ -99,9 +99,14 @@ def title(notice: Notice) -> str:
     state = {"resolved": "Resolved: ", "acknowledged": "Acknowledged: ", "repeat": "Still open: "}
     state |= {"amended": "Revised: ", "withdrawn": "Withdrawn: ", "escalated": "Nobody acknowledged: "}
     state |= {"first": f"Back (time {notice.back}): "} if notice.back else {}
-    more = f" and {notice.members - 1} more" if notice.members > 1 else ""
-    worst = notice.found[0]
-    return f"{state.get(notice.kind, '')}{notice.severity.upper()} {worst.entity}{more}"
+    severity, worst = notice.severity.upper(), notice.found[0].entity
+    return f"{state.get(notice.kind, '')}{severity} {worst}{_and_others(notice)}"
+
+
+def _and_others(notice: Notice) -> str:
+    others = max(len(notice.entities) + notice.others - 1, 0)
+    also = f" and {others} other{'s' if others > 1 else ''}" if others else ""
+    return f"{also}, {notice.members} anomalies" if notice.members > 1 else also
 
 
 def headline(notice: Notice) -> str:
@@ -116,8 +121,10 @@ def counted(notice: Notice) -> str:
     """Return how many there are, and whose, in one line."""
     who = ", ".join(f"{name} ({count})" for name, count in notice.entities)
     more = f" and {notice.others} more" if notice.others else ""
-    about = {"digest": "groups held back; also", "daily": "found; open, too"}
-    return f"{notice.members} {about.get(notice.kind, 'in this group')}: {who or 'none'}{more}"
+    if not who + more:
+        return {"digest": "", "daily": ""}.get(notice.kind, "nothing is left in this group")
+    about = {"digest": "held back, too", "daily": "open, too"}
+    return f"{about.get(notice.kind, f'{notice.members} in this group')}: {who}{more}"
 
 
 def command(notice: Notice) -> str:

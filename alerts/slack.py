@@ -67,7 +67,7 @@ class SlackSender:
 def blocks(notice: Notice) -> list[dict[str, Any]]:
     """Return the message in Block Kit: header, the worst anomalies with their links, who, why."""
     header = {"type": "plain_text", "text": _cut(title(notice), HEADER_LENGTH)}
-    context = f"{counted(notice)}\nroute {notice.route}: {notice.why}"
+    context = f"{counted(notice)}\nroute {notice.route}: {notice.why}".lstrip("\n")
     if notice.acknowledged_by:
         context += f"\nacknowledged by {notice.acknowledged_by}"
     return [

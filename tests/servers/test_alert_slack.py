@@ -86,7 +86,7 @@ def test_a_group_is_one_message_that_changes(service, ledger, standin, clock):
     assert server.updates == 2
     (message,) = server.messages.values()
     assert message["text"].startswith("Resolved: HIGH user user-1-")
-    assert message["text"].endswith("and 10 more")
+    assert message["text"].endswith(", 11 anomalies")
 
 
 def test_persons_are_pseudonyms_unless_the_route_is_cleared(service, ledger, standin, clock):

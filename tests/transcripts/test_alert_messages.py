@@ -36,14 +36,14 @@ NOW = NOON.timestamp()
 LINKS = Links("https://alerts.example.org", b"k" * 32)
 WHY = {
     "first": "first message: critical does not wait",
-    "news": "2 more since the last message, group_interval of 300 s is over",
-    "amended": "1 found otherwise, group_interval of 300 s is over",
+    "news": "2 more since the last message, group_interval of 5m is over",
+    "amended": "1 found otherwise, group_interval of 5m is over",
     "worse": "it has become critical, which does not wait",
-    "repeat": "repeat_interval of 14400 s is over",
-    "escalated": "nobody acknowledged it within 900 s",
+    "repeat": "repeat_interval of 4h is over",
+    "escalated": "nobody acknowledged it within 15m",
     "acknowledged": "acknowledged by ada",
     "withdrawn": "late data showed that there was nothing",
-    "resolved": "nothing new for 3600 s",
+    "resolved": "nothing new for 1h",
 }
 
 

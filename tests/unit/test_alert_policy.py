@@ -126,7 +126,7 @@ def test_nobody_acknowledged_so_others_are_told():
         ("phone", "resolved"),
         ("boss", "resolved"),
     ]
-    assert night.why("escalated")[0] == "nobody acknowledged it within 900 s"
+    assert night.why("escalated")[0] == "nobody acknowledged it within 15m"
 
 
 def test_an_acknowledgement_ends_escalation(tmp_path):

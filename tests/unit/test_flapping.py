@@ -81,8 +81,8 @@ def test_each_time_it_stays_open_twice_as_long_and_says_so(restart):
     assert [[notice.kind for notice in pair] for pair in opened] == [["first", "resolved"]] * 6
     titles = [title(first).split(": ")[0] for first, _ in opened[1:]]
     assert titles == [f"Back (time {n})" for n in range(1, 6)]
-    assert "stays open for 7200 s" in opened[1][0].why
-    assert opened[2][1].why == "nothing new for 14400 s"
+    assert "stays open for 2h" in opened[1][0].why
+    assert opened[2][1].why == "nothing new for 4h"
 
 
 def test_what_comes_back_after_longer_than_it_stayed_open_is_new():
