@@ -12,11 +12,12 @@ import msgspec
 from alerts.amending import amended, amends, there_again
 from alerts.calendar import Mutes
 from alerts.digest import daily_digest, held_digest
-from alerts.flapping import back_again
+from alerts.flapping import back_again, resolve_after
 from alerts.groups import Group, Verdict, due, group_id, joined, told_of, verdict
 from alerts.inhibiting import Inhibiting, sources_of, targets_of
 from alerts.notice import hiding_of, notice_of
 from alerts.policy import CANARY, AlertSettings, canary_way, decide
+from alerts.quiet import WAITING, quieting
 from alerts.routebook import (
     RouteState,
     after_digest,
@@ -60,6 +61,7 @@ class Decider:
         self._ways = {way.name: way for way in (self._canary, *every_way(self._tree))}
         self._hid_last: dict[str, float] = dict(hid_last or {})
         self._mutes, self._inhibiting = Mutes(settings.mute_timings), Inhibiting()
+        self._silences: tuple[Silence, ...] = ()
         self._groups: dict[Place, Group] = {}
         self._due: list[tuple[float, Place]] = []
         self._looked_at: dict[Place, float] = {}
@@ -111,9 +113,9 @@ class Decider:
         groups = [stored(group) for group in changed.values()]
         return Step(groups=groups, decisions=decisions, routes=stored_routes(routes))
 
-    def flush(self, now: float) -> Step:
+    def flush(self, now: float, silences: tuple[Silence, ...] = ()) -> Step:
         """Decide about the groups whose time has come; after a standstill several times about one."""
-        told = Told(now)
+        told, self._silences = Told(now), silences
         while self._due and self._due[0][0] <= now and len(told.groups) < NOTICES:
             when, place = heapq.heappop(self._due)
             if self._looked_at.get(place) == when:
@@ -206,6 +208,8 @@ class Decider:
             return self._write(over, Verdict(kind=None, reason=why, group=over), told, "inhibited")
         decided = verdict(group, way, told.now)
         kind = decided.kind
+        if kind in WAITING and (silence := self._quieting(group, told.now)):
+            return self._wait(group, silence, told.now)
         if kind is None:
             return self._write(decided.group, decided, told, "held" if decided.group.open else "withdrawn")
         before = self._state(way)
@@ -230,6 +234,20 @@ class Decider:
             decided.group, kind, decided.reason, hide=hide, dashboards=self._dashboards, at=told.now
         )
         return told.send(notice, channels_of(after, way, kind))
+
+    def _quieting(self, group: Group, now: float) -> Silence | None:
+        """Return the silence that is about all of a group; no canary is silenced."""
+        if group.route == CANARY:
+            return None
+        return quieting(group, self._silences, now, self._pseudonym)
+
+    def _wait(self, group: Group, silence: Silence, now: float) -> None:
+        """Look at a silenced group again when the silence ends, or before, when the group is over.
+
+        Nothing is written: that it waits follows from the silence.
+        """
+        over = group.last_at + resolve_after(self._way(group), group.back)
+        self._look_at(_place(group), min(silence.until.timestamp(), over if over > now else float("inf")))
 
     def _write(self, after: Group, decided: Verdict, told: Told, word: str, why: str = "") -> None:
         self._keep(after, told.now)

@@ -112,7 +112,7 @@ class RoutedNotifier:
             step = self._decider.take(found, known=known, silences=self._silences, now=now, ended=ended)
             self._commit(msgspec.structs.replace(step, position=entries[-1].number))
             self._position = entries[-1].number
-        told = self._decider.flush(now)
+        told = self._decider.flush(now, self._silences)
         if told.groups or told.outgoing or told.routes:
             self._commit(told)
         return len(entries) + len(told.groups)

@@ -9,11 +9,14 @@ import typer
 from alerts.acknowledging import acknowledge
 from alerts.administer.opened import alert_settings, needed_group, opened_book, opened_ledger
 from alerts.administer.rehearsing import cli as rehearsing
-from alerts.administer.showing import Shown, when
+from alerts.administer.showing import Shown, silence_end, when
 from alerts.administer.silencing import cli as silencing
 from alerts.groups import Group
 from alerts.notice import Notice, title
+from alerts.notifier import read_silences
+from alerts.quiet import quieting
 from txwatch.errors import UsageError
+from txwatch.pseudonym import pseudonyms_of
 from txwatch.settings import current_environment
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
@@ -49,9 +52,10 @@ def show(group: GroupId, *, as_json: AsJson = False) -> None:
 
     Example: txwatch alerts show 5b0c7aa1d2e3
     """
-    with opened_book() as (book, _):
+    with opened_book() as (book, now):
         found = needed_group(book, group)
         told = [each for each in book.decisions(group) if each.anomaly_id is None]
+        silence = quieting(found, read_silences(book), now.timestamp(), pseudonyms_of(current_environment()))
     shown = _shown()
     if as_json:
         typer.echo(shown.as_json(found))
@@ -60,6 +64,10 @@ def show(group: GroupId, *, as_json: AsJson = False) -> None:
         typer.echo(line)
     for decision in told:
         typer.echo(f"  {when(decision.at)} {decision.verdict}: {decision.reason}")
+    if silence is not None and found.open:
+        typer.echo(
+            f"  silence {silence.silence_id} is about it: nothing is repeated until {silence_end(silence)}"
+        )
 
 
 @app.command()

@@ -68,8 +68,13 @@ class Shown:
 
 def silence_line(silence: Silence, state: str, environment: Mapping[str, str]) -> str:
     """Return a silence in one line."""
-    about = f"{silence.silence_id} {state:7} until {silence.until.strftime(TIMES)} {silence.author}"
+    about = f"{silence.silence_id} {state:7} until {silence_end(silence)} {silence.author}"
     return f"{about}: {silence.comment} ({', '.join(conditions(silence.match, environment))})"
+
+
+def silence_end(silence: Silence) -> str:
+    """Return when a silence ends."""
+    return f"{silence.until.astimezone(UTC).strftime(TIMES)} UTC"
 
 
 def when(at: float) -> str:

@@ -101,15 +101,16 @@ def test_an_acknowledged_group_says_by_whom(said):
     assert "acknowledged: by ada" in said("show", group)
 
 
-def test_a_new_silence_says_what_it_is_and_what_goes_on(said):
-    """For whoever added it at night: until when, about whom, and which group still repeats."""
+def test_a_new_silence_says_what_it_is_and_what_it_quiets(said):
+    """For whoever added it at night: until when, about whom, and which group is quiet for it."""
     group = said("list").split()[0]
     arguments = ["alerts", "silence", "add", "--user", "customer-1", "--for", "4h", "--comment", "known"]
     told = CliRunner().invoke(app, arguments).stderr
 
     assert "until" in told
     assert HIDING("user_id", "customer-1") in told
-    assert f"group {group} is open and goes on; `txwatch alerts ack {group}` stops its repeats" in told
+    assert f"group {group} is open, and is not repeated meanwhile" in told
+    assert "is about it: nothing is repeated until" in said("show", group)
 
 
 def test_a_country_may_be_written_in_small_letters(said):

@@ -10,10 +10,10 @@ import typer
 
 from alerts.administer.opened import open_groups, opened_book
 from alerts.administer.showing import silence_line, when
-from alerts.groups import Group, anomaly_of
 from alerts.matching import Duration, Match, seconds
 from alerts.notifier import read_silences
-from alerts.silences import Silence, hiding, new_silence_id, state
+from alerts.quiet import quieting
+from alerts.silences import Silence, new_silence_id, state
 from txwatch.errors import UsageError
 from txwatch.pseudonym import pseudonyms_of
 from txwatch.settings import current_environment
@@ -39,7 +39,7 @@ def add_silence(
 ) -> None:
     """Silence anomalies for which all the given conditions hold, from now on; prints the silence's id.
 
-    Groups that were told already go on; those that it is about are named, with what stops their repeats.
+    Open groups that are all about this are not repeated nor escalated meanwhile, and are named.
 
     Example: txwatch alerts silence add --merchant m-17 --for 4h --comment "migration of their terminals"
     """
@@ -69,12 +69,12 @@ def add_silence(
             author=actor,
         )
         book.put_silence(new.silence_id, msgspec.json.encode(new), now.timestamp(), actor)
-        going_on = [group for group in open_groups(book) if _is_about(new, group)]
+        pseudonym, at = pseudonyms_of(current_environment()), now.timestamp()
+        quiet = [group for group in open_groups(book) if quieting(group, (new,), at, pseudonym)]
     typer.echo(new.silence_id)
     typer.echo(silence_line(new, "active", current_environment()), err=True)
-    for group in going_on:
-        stop = f"`txwatch alerts ack {group.group_id}` stops its repeats"
-        typer.echo(f"group {group.group_id} is open and goes on; {stop}", err=True)
+    for group in quiet:
+        typer.echo(f"group {group.group_id} is open, and is not repeated meanwhile", err=True)
 
 
 @app.command("list")
@@ -131,9 +131,3 @@ def _match(wanted: Mapping[str, list[str]]) -> Match:
         return msgspec.convert({**wanted, **upper}, Match)
     except (msgspec.ValidationError, ValueError) as error:
         raise UsageError(f"a condition is not understood: {error}") from error
-
-
-def _is_about(silence: Silence, group: Group) -> bool:
-    pseudonym = pseudonyms_of(current_environment())
-    samples = map(anomaly_of, group.samples)
-    return any(hiding(each, (silence,), silence.since, pseudonym) is not None for each in samples)
