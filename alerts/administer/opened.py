@@ -55,3 +55,14 @@ def needed_group(book: AlertBook, group_id: str) -> Group:
 def open_groups(book: AlertBook) -> list[Group]:
     """Return all groups that are open."""
     return [msgspec.json.decode(document, type=Group) for document in book.open_groups()[1]]
+
+
+def rule_ids() -> set[str]:
+    """Return the ids of all rules of the rules file."""
+    document = rules_document(rules_path(current_settings()))
+    rules = document.section("rules")
+    return (
+        {str(each.get("id")) for each in rules if isinstance(each, dict)}
+        if isinstance(rules, list)
+        else set()
+    )

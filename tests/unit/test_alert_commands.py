@@ -113,6 +113,17 @@ def test_a_new_silence_says_what_it_is_and_what_it_quiets(said):
     assert "is about it: nothing is repeated until" in said("show", group)
 
 
+def test_a_silence_of_a_rule_that_there_is_not_is_told(said, tmp_path):
+    """It is taken, since the rule may come back, but it would hide nothing."""
+    with (tmp_path / "rules.yaml").open("a") as file:
+        file.write("rules:\n  - {id: velocity-burst, when: amount > 1, severity: low}\n")
+    arguments = ["alerts", "silence", "add", "--rule", "velocity-brust", "--comment", "known"]
+    told = CliRunner().invoke(app, arguments).stderr
+
+    assert "there is no rule velocity-brust in the rules file; did you mean `velocity-burst`?" in told
+    assert "no rule" not in CliRunner().invoke(app, [*arguments[:4], "velocity-burst", *arguments[5:]]).stderr
+
+
 def test_a_country_may_be_written_in_small_letters(said):
     """Otherwise it would hide nothing, and say so a day later."""
     said("silence", "add", "--country", "de", "--comment", "known")
@@ -213,6 +224,10 @@ def refused(*arguments: str) -> str:
         (
             ("silence", "add", "--merchant", "m", "--comment", " "),
             "--comment says why: whoever asks later reads it",
+        ),
+        (
+            ("silence", "add", "--severity", "urgent", "--comment", "c"),
+            "--severity is one of low, medium, high, critical, not 'urgent'",
         ),
         (("test", "--severity", "urgent"), "--severity is one of low, medium, high, critical, not 'urgent'"),
         (

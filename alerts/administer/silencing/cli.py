@@ -8,13 +8,15 @@ from typing import Annotated
 import msgspec
 import typer
 
-from alerts.administer.opened import open_groups, opened_book
+from alerts.administer.opened import open_groups, opened_book, rule_ids
 from alerts.administer.showing import silence_line, when
 from alerts.matching import Duration, Match, seconds
 from alerts.notifier import read_silences
 from alerts.quiet import quieting
 from alerts.silences import Silence, new_silence_id, state
 from txwatch.errors import UsageError
+from txwatch.model import Severity
+from txwatch.problems import did_you_mean
 from txwatch.pseudonym import pseudonyms_of
 from txwatch.settings import current_environment
 
@@ -73,6 +75,9 @@ def add_silence(
         quiet = [group for group in open_groups(book) if quieting(group, (new,), at, pseudonym)]
     typer.echo(new.silence_id)
     typer.echo(silence_line(new, "active", current_environment()), err=True)
+    for unknown in sorted({*(rule or ())} - (known := rule_ids())):
+        suggestion = did_you_mean(unknown, known) or "so this hides nothing"
+        typer.echo(f"there is no rule {unknown} in the rules file; {suggestion}", err=True)
     for group in quiet:
         typer.echo(f"group {group.group_id} is open, and is not repeated meanwhile", err=True)
 
@@ -126,6 +131,9 @@ def _length(text: str) -> timedelta:
 
 def _match(wanted: Mapping[str, list[str]]) -> Match:
     """Return the conditions; countries may be written in small letters."""
+    for word in wanted.get("severity", ()):
+        if word not in (levels := [each.word for each in Severity]):
+            raise UsageError(f"--severity is one of {', '.join(levels)}, not {word!r}")
     upper = {name: [each.upper() for each in values] for name, values in wanted.items() if name == "country"}
     try:
         return msgspec.convert({**wanted, **upper}, Match)
