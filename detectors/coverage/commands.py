@@ -13,11 +13,12 @@ from detectors.coverage.gaps import Seen, Stretch, fillable, seen, stretches, to
 from detectors.coverage.stored import stored_counts
 from detectors.inforce import in_force
 from detectors.planning.history import between, newest
+from txwatch.canary import canaries_of
 from txwatch.coverage import WINDOW, State, start_of
 from txwatch.identity import account
 from txwatch.model import Anomaly
 from txwatch.ports import AnomalyQuery
-from txwatch.settings import current_settings
+from txwatch.settings import current_environment, current_settings
 from txwatch.shipped import rules_path
 from txwatch.workplace import Workplace, open_workplace
 
@@ -123,7 +124,7 @@ def _looked(workplace: Workplace, days: float, since: datetime | None) -> Looked
     until = start_of(last) + WINDOW
     first = start_of(since.replace(tzinfo=UTC)) if since else start_of(last - timedelta(days=days)) + WINDOW
     windows = workplace.ledger.coverage().between(first, until)
-    stored = stored_counts(workplace.store, first, until)
+    stored = stored_counts(workplace.store, first, until, canaries_of(current_environment()))
     found = list(seen(windows, stored, first, until))
     return Looked(since=first, until=until, gaps=Gaps(windows=windows, stored=stored), seen=found)
 
@@ -131,13 +132,14 @@ def _looked(workplace: Workplace, days: float, since: datetime | None) -> Looked
 def _filled(workplace: Workplace, looked: Looked, holes: Sequence[Stretch], warm_up: timedelta) -> Filled:
     first, end = min(each.since for each in holes), max(each.until for each in holes)
     used = in_force(workplace)
+    rules = known_configuration(rules_path(workplace.settings), used.content, used.beside)
     known: dict[str, Anomaly] = {
         each.anomaly_id: each
         for each in workplace.store.anomalies(AnomalyQuery(since=first, until=end, limit=None))
     }
     return filled(
-        between(workplace.store, first - warm_up, end),
-        known_configuration(rules_path(workplace.settings), used.content, used.beside),
+        between(workplace.store, first - warm_up, end, rules.canaries),
+        rules,
         looked.gaps,
         known,
         workplace.clock.now,

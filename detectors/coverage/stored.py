@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from txwatch.canary import Canaries, without
 from txwatch.coverage import WINDOW, WINDOW_SECONDS, start_of
 from txwatch.ports import Store, TrafficQuery, TransactionQuery
 
@@ -13,14 +14,16 @@ AT_ONCE = timedelta(hours=6)
 MINUTE = 60
 
 
-def stored_counts(store: Store, since: datetime, until: datetime) -> dict[datetime, int]:
-    """Return how many transactions are stored of each window that starts in [since, until)."""
+def stored_counts(
+    store: Store, since: datetime, until: datetime, canaries: Canaries | None
+) -> dict[datetime, int]:
+    """Return how many transactions are stored of each window that starts in [since, until), less canaries."""
     counts: Counter[datetime] = Counter()
     query = TrafficQuery(since=since, until=until, seconds=MINUTE, dimension="all")
     for point in store.traffic(query):
         counts[start_of(point.start)] += point.count
     for first, end in _uncounted(since, until, counts):
-        rows = store.transactions(TransactionQuery(since=first, until=end))
+        rows = without(store.transactions(TransactionQuery(since=first, until=end)), canaries)
         numbers = rows["timestamp"].dt.epoch("s") // WINDOW_SECONDS * WINDOW_SECONDS
         starts = pl.from_epoch(numbers, time_unit="s").dt.replace_time_zone("UTC")
         counts.update(starts.to_list())

@@ -42,7 +42,7 @@ def planned(
         since = until - timedelta(days=days)
         first = since - timedelta(days=warm_up)
         trial = tried(
-            between(workplace.store, first, until),
+            between(workplace.store, first, until, wanted.canaries),
             known_configuration(file, used.content, used.beside),
             wanted,
             since,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from txwatch.canary import Canaries, without
 from txwatch.ports import TransactionQuery, TransactionStore
 
 AT_ONCE = timedelta(hours=6)
@@ -16,11 +17,13 @@ def newest(store: TransactionStore) -> datetime | None:
     return found if isinstance(found, datetime) else None
 
 
-def between(store: TransactionStore, since: datetime, until: datetime) -> Iterator[pl.DataFrame]:
-    """Yield the transactions of [since, until) (columns FEED)."""
+def between(
+    store: TransactionStore, since: datetime, until: datetime, canaries: Canaries | None
+) -> Iterator[pl.DataFrame]:
+    """Yield the transactions of [since, until) (columns FEED), less the canaries, whose time is over."""
     while since < until:
         end = min(since + AT_ONCE, until)
-        rows = store.transactions(TransactionQuery(since=since, until=end))
+        rows = without(store.transactions(TransactionQuery(since=since, until=end)), canaries)
         if not rows.is_empty():
             yield rows
         since = end

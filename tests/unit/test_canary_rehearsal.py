@@ -1,6 +1,6 @@
 """A canary is scored by the code, settings and rules in force, and is missed when they find nothing."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -8,15 +8,18 @@ import pytest
 
 from detectors import rehearsal
 from detectors.configuration import known_configuration
+from detectors.coverage.stored import stored_counts
 from detectors.detection import Detection
 from detectors.joining import Joining
 from detectors.kernels.tail import SILENT
 from detectors.methods.user_amount import UserAmount
+from detectors.planning.history import between
 from detectors.rehearsal import FINDERS
 from detectors.testing import stream
 from txwatch.canary import Canaries, parted
 from txwatch.columns import FEED
 from txwatch.model import Mode
+from txwatch.testing import ManualClock, MemoryStore
 
 NIGHT = datetime(2026, 3, 2, 3, 12, tzinfo=UTC)
 KEY = b"k" * 32
@@ -164,6 +167,19 @@ def test_an_engine_that_knows_nobody_yet_is_not_mute(detection):
     running.step(feed(stream(100)), lambda: NIGHT)
 
     assert len(told(running, canary())) == 1
+
+
+def test_the_stored_past_is_looked_through_without_canaries():
+    """A plan of rules counts no hit on one, and coverage tells of no gap where one was alone at night."""
+    rows = pl.concat([canary(), canary(transaction_id="t1")]).drop("arrival")
+    store = MemoryStore(ManualClock(NIGHT))
+    store.append(rows.with_columns(sequence=pl.Series([0, 1])))
+    span = NIGHT - timedelta(hours=1), NIGHT + timedelta(hours=1)
+    looked_through = pl.concat(between(store, *span, OURS))
+
+    assert looked_through["transaction_id"].to_list() == ["t1"]
+    assert list(stored_counts(store, *span, OURS).values()) == [1]
+    assert list(stored_counts(store, *span, None).values()) == [2]
 
 
 def test_without_the_key_a_canary_is_a_payment(detection, monkeypatch):
