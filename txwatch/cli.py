@@ -170,9 +170,10 @@ def canary(
     *,
     once: Annotated[bool, typer.Option("--once", help="Send one, wait for its alert, then end.")] = False,
 ) -> None:
-    """Send a marked transaction the whole way, again and again, and measure how long its alert takes.
+    """Send a marked fraud the whole way, again and again, and measure how long its alert takes.
 
-    No business figure counts it.  Exit code 1 if, with --once, the alert did not come.
+    It has to be found by detectors or rules; no business figure counts it.  Exit code 1 if, with --once, the
+    alert did not come.
 
     Example: txwatch canary --to kafka://localhost:9094/transactions --every 5m
     """

@@ -5,6 +5,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 from alert_builders import HIDING, found, notifier, open_ledger
+from test_alert_withdrawals import Room
 
 from alerts.matching import Match
 from alerts.policy import AlertSettings, ChannelSettings
@@ -25,7 +26,7 @@ class Taken:
         return Delivered(reference="1")
 
 
-class Night:
+class Night(Room):
     """A notifier that repeats after an hour and escalates after fifteen minutes, and what it told."""
 
     def __init__(self, folder):
@@ -37,15 +38,6 @@ class Night:
         route = Route(channels=("ops",), escalation=escalation, **times)
         policy = AlertSettings(channels=channels, route=route, canary=("phone",))
         self.service = notifier(self.ledger, policy, {"ops": self.ops, "phone": self.phone}, self.clock)
-
-    def comes(self, *anomalies):
-        self.ledger.commit_step("detectors", {}, anomalies)
-        self.passes(0)
-
-    def passes(self, minutes):
-        self.clock.advance(timedelta(minutes=minutes))
-        while not self.service.step().finished:
-            pass
 
     def silence(self, hours=2, name="s1", **match):
         now = self.clock.now()
