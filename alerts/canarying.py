@@ -12,6 +12,7 @@ import msgspec
 from alerts.posting import post
 from alerts.sending import Failed
 from txwatch.canary import Canaries
+from txwatch.errors import StoreBusyError
 from txwatch.ledger import Ledger
 from txwatch.model import Anomaly, Mode
 from txwatch.ports import Clock, Health, Progress
@@ -21,7 +22,7 @@ LOOK = timedelta(seconds=0.2)
 
 
 Send = Callable[[str, Mapping[str, object]], None]
-"""Sends a message, by its key and fields, to the source."""
+"""Sends a message, by its key and fields, to the source; raises StoreBusyError while that takes none."""
 
 
 class CanarySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +68,7 @@ class CanaryService:
         if self._flying is None:
             if now < self._due:
                 return Progress(handled=0, finished=False)
-            self._flying = self._sent(now)
+            self._start(now)
             return Progress(handled=1, finished=False)
         if now - self._looked_at >= LOOK:
             self._looked_at = now
@@ -89,6 +90,13 @@ class CanaryService:
     def close(self) -> None:
         """Nothing is held back, so nothing is to be finished."""
 
+    def _start(self, now: datetime) -> None:
+        try:
+            self._flying = self._sent(now)
+        except StoreBusyError as error:
+            self._count_missing(f"the canary of {now:%H:%M:%S} UTC could not be sent: {error}")
+            self._due = now + self._settings.every
+
     def _sent(self, now: datetime) -> "_Flying":
         fields = self._canaries.transaction(now, self._settings.currency)
         position = self._ledger.newest_discovery()
@@ -97,6 +105,17 @@ class CanaryService:
         return _Flying(name=str(fields["transaction_id"]), sent_at=now, position=position)
 
     def _look(self, flying: "_Flying", now: datetime) -> None:
+        try:
+            told_at = self._told_at(flying)
+        except StoreBusyError:
+            told_at = None
+        if told_at is not None:
+            self._arrived(flying, told_at, now)
+        elif now - flying.sent_at >= self._settings.patience:
+            self._missed(flying, now)
+
+    def _told_at(self, flying: "_Flying") -> float | None:
+        """Return when its alert was sent, None before that; raises StoreBusyError."""
         entries = self._ledger.discovered(flying.position, BATCH)
         for entry in entries:
             anomaly = msgspec.json.decode(entry.document, type=Anomaly)
@@ -104,11 +123,7 @@ class CanaryService:
                 flying.anomaly_id = anomaly.anomaly_id
         if entries:
             flying.position = entries[-1].number
-        told_at = self._ledger.alerts().told_at(flying.anomaly_id) if flying.anomaly_id else None
-        if told_at is not None:
-            self._arrived(flying, told_at, now)
-        elif now - flying.sent_at >= self._settings.patience:
-            self._missed(flying, now)
+        return self._ledger.alerts().told_at(flying.anomaly_id) if flying.anomaly_id else None
 
     def _arrived(self, flying: "_Flying", told_at: float, now: datetime) -> None:
         self._seconds, self._missing = told_at - flying.sent_at.timestamp(), ""
@@ -122,9 +137,12 @@ class CanaryService:
     def _missed(self, flying: "_Flying", now: datetime) -> None:
         where = "found, but not told" if flying.anomaly_id else "not found"
         waited = (now - flying.sent_at).total_seconds()
-        self._missing = f"the canary of {flying.sent_at:%H:%M:%S} UTC was {where} within {waited:.0f} s"
-        self._figures["missing_total"] += 1
+        self._count_missing(f"the canary of {flying.sent_at:%H:%M:%S} UTC was {where} within {waited:.0f} s")
         self._next(flying)
+
+    def _count_missing(self, sentence: str) -> None:
+        self._missing = sentence
+        self._figures["missing_total"] += 1
 
     def _next(self, flying: "_Flying") -> None:
         self._flying, self._due = None, flying.sent_at + self._settings.every
