@@ -100,7 +100,7 @@ class Txwatch:
     def __init__(self, stores: InfluxStores, folder: Path, budget: int) -> None:
         shipped = (Path(__file__).parents[2] / "rules.yaml").read_text()
         assert shipped.count(SHIPPED_BUDGET) == 1
-        rules = shipped.replace(SHIPPED_BUDGET, f"budget_per_day: {budget}  ")
+        rules = shipped.replace(SHIPPED_BUDGET, f"budget_per_day: {budget}\n  lowest_threshold: 0 ")
         (folder / "rules.yaml").write_text(rules)
         self._folder = folder
         self._environment = {
