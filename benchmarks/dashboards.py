@@ -40,6 +40,7 @@ from influxdb_server import InfluxdbServer, start_influxdb
 from txwatch.stores.influx.setup import initialise
 
 LIMIT_MILLISECONDS = 500
+READERS = {"operations": "operator", "investigations": "investigator", "administration": "administrator"}
 NARROWED = {
     "severity": "high",
     "type": "amount",
@@ -79,7 +80,7 @@ def main() -> None:
             print(f"generated {count:>13,} {name}", flush=True)
         timings = [
             timing
-            for audience, role in (("operations", "operator"), ("investigations", "investigator"))
+            for audience, role in READERS.items()
             for timing in pages(audience, asking(influx, done.tokens[role], world, role), options)
         ]
     report(timings)

@@ -3,21 +3,20 @@
 import hashlib
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice
 
 import msgspec
 import numpy as np
 import polars as pl
+from dashboards_decided import RULES, audit, batched, decided, looked_at
 from influxdb_client import InfluxDBClient
 from influxdb_server import InfluxdbServer
 
 from txwatch.clock import SystemClock
 from txwatch.columns import FEED, MERCHANT_HOUR
-from txwatch.copies import Copy
 from txwatch.model import Anomaly, AnomalyType, Reason, Severity, Status, transaction_anomaly_id
 from txwatch.pseudonym import Pseudonyms
 from txwatch.stores.influx.anomalies import pseudonymous
@@ -51,12 +50,43 @@ DIMENSIONS = {
 SERIES = [f"{metric}/{name}" for metric in ("count", "amount", "declined") for name in ("all", *COUNTRIES)]
 SERIES += [f"drift:{name}" for name in ("scores", "anomalies", "own baselines", "new users")]
 HEALTH = {
-    "collector": ("transactions_total", "event_lag_seconds", "store_retries_total", "quarantined_total"),
+    "collector": (
+        "transactions_total",
+        "event_lag_seconds",
+        "store_retries_total",
+        "quarantined_total",
+        "quarantined_not_json_total",
+        "quarantined_missing_field_total",
+    ),
     "metrics": ("transactions_total", "end_to_end_p95_seconds", "ingest_lag_p95_seconds"),
     "entities": ("transactions_total", "merchant_hours_written_total"),
-    "detectors": ("transactions_total", "anomalies_total", "snapshots_total", "replayed_total"),
-    "notifier": ("sent_total", "failed_total"),
+    "detectors": ("transactions_total", "runs_total", "anomalies_total", "snapshots_total", "replayed_total"),
+    "rules": ("pending", "refused"),
+    "notifications": ("sent_total", "waiting", "dead", "groups"),
+    "canary": ("time_to_alert_seconds", "silent_seconds", "missing"),
+    "store": ("whole_bytes",),
 }
+CHANNELS_TOLD = ("slack", "mail")
+CHANNEL_FIGURES = ("channel_sent", "channel_waiting", "channel_dead_last_hour", "channel_oldest_seconds")
+LABELLED = {
+    "collector": [({"topic": "orders", "partition": str(n)}, ("kafka_lag",)) for n in range(PARTITIONS)],
+    "store": [({"part": f"bucket-{n}"}, ("size_bytes",)) for n in range(11)],
+    "notifications": [
+        *(
+            (
+                {"channel": name},
+                ("channel_sent", "channel_waiting", "channel_dead_last_hour", "channel_oldest_seconds"),
+            )
+            for name in CHANNELS_TOLD
+        ),
+        *(
+            ({"verdict": name}, ("decisions_total",))
+            for name in ("told", "grouped", "silenced", "suppressed")
+        ),
+    ],
+}
+"""Figures that a service says several times, with labels."""
+
 CONTEXT_ROWS = 8
 """What a user has within an hour of an anomaly, in a burst."""
 
@@ -102,6 +132,7 @@ def generate(influx: InfluxdbServer, tokens: dict[str, str], world: World) -> di
     )
     connection = Connection(access, SystemClock())
     store = InfluxStore(access, SystemClock(), pseudonym=PSEUDONYMS)
+    fives, tens = (_times(world, seconds).tolist() for seconds in (300, 600))
     with ThreadPoolExecutor(2) as pool:
         jobs = {
             "minutes of traffic": partial(_traffic, connection, world),
@@ -111,22 +142,20 @@ def generate(influx: InfluxdbServer, tokens: dict[str, str], world: World) -> di
             "transactions around anomalies": partial(_context, connection, world),
             "transactions by user, one bucket": partial(_by_user, store, world),
             "hours of merchants, one bucket": partial(_merchants, store, world),
-            "labels, acts, models, versions, suppressions": partial(_decided, store, world),
+            "labels, acts, models, versions, rules, suppressions": partial(
+                decided, store, world.since, world.days, _found(world)
+            ),
+            "records of the audit": partial(audit, store, fives),
+            "windows of what was looked at": partial(looked_at, store, tens, RATE * 600),
         }
         running = {name: pool.submit(job) for name, job in jobs.items()}
         counts = {name: job.result() for name, job in running.items()}
     counts |= {f"seconds of task {name}": _task(influx, name) for name in ("traffic_1h", "traffic_1d")}
-    counts["seconds of task anomaly_counts"] = _task(influx, "anomaly_counts")
+    for name in ("anomaly_counts", "rule_counts"):
+        counts[f"seconds of task {name}"] = _task(influx, name)
     store.close()
     connection.close()
     return counts
-
-
-def batched(items: Iterable, size: int) -> Iterator[list]:
-    """Yield lists of at most `size` items."""
-    source = iter(items)
-    while part := list(islice(source, size)):
-        yield part
 
 
 def _write(connection: Connection, bucket: str, lines: pl.Series, chunk: int = 10_000) -> int:
@@ -188,17 +217,27 @@ def _series(connection: Connection, world: World) -> int:
 
 
 def _health(connection: Connection, world: World) -> int:
-    count = 0
-    for component, figures in HEALTH.items():
-        times = pl.DataFrame({"time": _times(world, 10)}).with_row_index("n")
-        fields = ",".join(f"{name}={{}}" for name in figures)
-        line = pl.format(
-            f'health,component={component} state=0.0,sentence="all is well",{fields} {{}}000000000',
-            *(pl.col("n") * 1000.0 if name.endswith("_total") else pl.col("n") % 7 * 0.1 for name in figures),
-            "time",
-        )
-        count += _write(connection, METRICS, times.select(line).to_series())
-    return count
+    times = pl.DataFrame({"time": _times(world, 10)}).with_row_index("n")
+    said = 'state=0.0,sentence="all is well",'
+    plain = [(f"component={name}", figures, said) for name, figures in HEALTH.items()]
+    labelled = [
+        (",".join([f"component={name}", *(f"{key}={value}" for key, value in labels.items())]), figures, "")
+        for name, parts in LABELLED.items()
+        for labels, figures in parts
+    ]
+    return sum(_said(connection, times, *each) for each in (*plain, *labelled))
+
+
+def _said(
+    connection: Connection, times: pl.DataFrame, tags: str, figures: tuple[str, ...], before: str
+) -> int:
+    fields = ",".join(f"{name}={{}}" for name in figures)
+    line = pl.format(
+        f"health,{tags} {before}{fields} {{}}000000000",
+        *(pl.col("n") * 1000.0 if name.endswith("_total") else pl.col("n") % 7 * 0.1 for name in figures),
+        "time",
+    )
+    return _write(connection, METRICS, times.select(line).to_series())
 
 
 def _found(world: World) -> Iterator[Anomaly]:
@@ -207,7 +246,8 @@ def _found(world: World) -> Iterator[Anomaly]:
     total = world.days * world.anomalies_a_day
     for number in range(total):
         at = world.until - timedelta(seconds=60 + number * world.days * 86_400 / (total + 1))
-        reasons = tuple(_reason(luck, place) for place in range(luck.randint(1, 4)))
+        told = [_reason(luck, place) for place in range(luck.randint(1, 4))]
+        reasons = tuple({each.code: each for each in told}.values())
         user = USER if number % 300 == 0 else f"user-{luck.randrange(1_000_000)}"
         yield Anomaly(
             anomaly_id=transaction_anomaly_id("orders", 0, number),
@@ -232,13 +272,13 @@ def _found(world: World) -> Iterator[Anomaly]:
             status=Status.APPROVED,
             channel=luck.choice(CHANNELS),
             country=luck.choice(COUNTRIES),
-            rules=(f"rule-{luck.randrange(20)}",) if luck.random() < 0.3 else (),
+            rules=tuple(each.code for each in reasons if each.detector == "rules"),
         )
 
 
 def _reason(luck: random.Random, place: int) -> Reason:
     kind = luck.choice(list(AnomalyType)[:6])
-    method, rule = luck.randrange(14), luck.randrange(20)
+    method, rule = luck.randrange(14), luck.randrange(RULES)
     by_rule = luck.random() < 0.2
     return Reason(
         code=f"rule-{rule}" if by_rule else f"code-{method}",
@@ -339,39 +379,6 @@ def _sharing(name: str, prefix: str, count: int) -> list[str]:
         if hashlib.sha256(candidate.encode()).hexdigest().startswith(bucket):
             found.append(candidate)
     return found
-
-
-def _decided(store: InfluxStore, world: World) -> int:
-    """A label and an act for one of ten anomalies, a model and two versions a day, fifty suppressions."""
-    copies = [copy for each in islice(_found(world), 0, None, 10) for copy in _said(each)]
-    for number in range(world.days):
-        at = world.since + timedelta(days=number)
-        figures = {"ordinary": 0.41, "champion_ordinary": 0.42, "payments": 30_000, "held_back": 9_000_000}
-        told = {"number": number, "state": "retired", "sentence": "no worse"}
-        copies.append(Copy(kind="models", at=at, labels={"detector": "forest"}, values=told | figures))
-        for half in (0, 1):
-            version = {"number": 2 * number + half, "version": "9c", "state": "over", "actor": "ada"}
-            why = {"reason": "ticket", "changed": "2 lines more, 1 less"}
-            copies.append(Copy(kind="rules_versions", at=at, number=half, values=version | why))
-    for number in range(50):
-        shown = {"state": "active", "owner": "ada", "reason": "ticket", "until": "-", "conditions": "rule a"}
-        labels = {"kind": "suppression", "name": f"noise-{number}"}
-        copies.append(Copy(kind="hidings", at=world.since, labels=labels, values=shown | {"hid": number}))
-    for part in batched(copies, 5_000):
-        store.put_copies(part)
-    return len(copies)
-
-
-def _said(anomaly: Anomaly) -> Iterator[Copy]:
-    verdict = {"verdict": "fraud" if anomaly.sequence % 20 else "false-positive"}
-    about = [("rule", rule) for rule in anomaly.rules]
-    for kind, name in (*about, ("detector", anomaly.reasons[0].detector), ("all", "all")):
-        labels = {"kind": kind, "name": name}
-        yield Copy(
-            kind="labels", at=anomaly.timestamp, number=anomaly.sequence, labels=labels, values=verdict
-        )
-    did = {"anomaly_id": anomaly.anomaly_id, "actor": "grace", "did": "said fraud", "text": "-"}
-    yield Copy(kind="handling", at=anomaly.detected_at, number=anomaly.sequence, values=did)
 
 
 def _task(influx: InfluxdbServer, name: str) -> int:

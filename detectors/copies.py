@@ -1,12 +1,15 @@
 """Versions of the rules, and fitted models, as dashboards show them."""
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from detectors.administer.showing import counted, difference, state
+from detectors.configuration import drafted
 from txwatch.copies import Copy
+from txwatch.errors import ConfigurationError
 from txwatch.model import RulesVersion
 from txwatch.registry import RegisteredModel
 
@@ -36,7 +39,10 @@ class ModelShelf(Protocol):
 
 
 class RulesCopies:
-    """Copies of the newest versions; none while nothing changed, since versions are whole files."""
+    """Copies of the newest versions, and of each rule of the one in force.
+
+    None while nothing changed, since versions are whole files.
+    """
 
     def __init__(self, shelf: RulesShelf) -> None:
         self._shelf = shelf
@@ -53,7 +59,8 @@ class RulesCopies:
         before: list[RulesVersion | None] = [None, *found]
         pairs = list(zip(before, found, strict=False))
         shown = pairs if len(found) <= _BEFORE_AND_AFTER else pairs[1:]
-        return [_version(old, new, head, blocked) for old, new in shown]
+        versions = [_version(old, new, head, blocked) for old, new in shown]
+        return [*versions, *(each for new in found if new.number == head for each in _rules(new))]
 
 
 class ModelCopies:
@@ -81,6 +88,22 @@ def _version(old: RulesVersion | None, new: RulesVersion, head: int, blocked: Ma
             "changed": counted(difference(old, new)),
         },
     )
+
+
+def _rules(version: RulesVersion) -> Iterator[Copy]:
+    """Yield the rules of a version; none of one that this release cannot read any more."""
+    try:
+        draft = drafted(Path("rules.yaml"), version.content, dict(version.beside))
+    except ConfigurationError:
+        return
+    for rule in draft.rules:
+        yield Copy(
+            kind="rules",
+            at=datetime.fromtimestamp(version.at, UTC),
+            number=version.number,
+            labels={"rule": rule.spec.id},
+            values={"number": version.number, "mode": rule.spec.mode, "severity": rule.spec.severity},
+        )
 
 
 def _model(model: RegisteredModel) -> Copy:

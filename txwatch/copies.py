@@ -13,7 +13,7 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     Written again with the same kind, labels, time and number, it replaces itself.
     """
 
-    kind: Literal["rules_versions", "hidings", "models", "labels", "handling"]
+    kind: Literal["rules_versions", "rules", "hidings", "models", "labels", "handling"]
     at: datetime
     number: int = 0
     """Tells records of the same millisecond apart."""

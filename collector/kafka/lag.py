@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from collector.kafka.taking import Place
+from txwatch.ports import Figure
 
 
 class Lag:
@@ -21,6 +22,13 @@ class Lag:
         """Return the messages after the committed ones; a partition of which nothing is known is left out."""
         lags = {(topic, number): self._lag(topic, number) for topic, number in places}
         return {place: lag for place, lag in lags.items() if lag >= 0}
+
+    def figures(self, places: Iterable[Place]) -> tuple[Figure, ...]:
+        """Return the same as figures of the collector, one for each partition."""
+        return tuple(
+            Figure(name="kafka_lag", value=waiting, labels={"topic": topic, "partition": str(number)})
+            for (topic, number), waiting in sorted(self.of(places).items())
+        )
 
     def _lag(self, topic: str, number: int) -> int:
         partitions = self._said.topics.get(topic, _Topic()).partitions

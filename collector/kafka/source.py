@@ -114,14 +114,10 @@ class KafkaSource:
 
     def figures(self) -> tuple[Figure, ...]:
         """Return lag by partition, partitions, rebalances and errors."""
-        lag = self._lag.of(self._membership.assigned)
         return (
             Figure(name="kafka_partitions", value=len(self._membership.assigned)),
             Figure(name="kafka_rebalances_total", value=self._membership.rebalances),
-            *(
-                Figure(name="kafka_lag", value=waiting, labels={"topic": topic, "partition": str(number)})
-                for (topic, number), waiting in sorted(lag.items())
-            ),
+            *self._lag.figures(self._membership.assigned),
             *(
                 Figure(name="kafka_errors_total", value=count, labels={"error": error})
                 for error, count in sorted(self._trouble.counts.items())

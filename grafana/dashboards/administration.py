@@ -1,7 +1,7 @@
 """Administration: who changed what, and when."""
 
 from grafana.audience import Audience
-from grafana.dashboards.decided import hidings, versions
+from grafana.dashboards.decided import hidings, rules, versions
 from grafana.dashboards.links import ADMINISTRATION
 from grafana.panels.look import Column
 from grafana.panels.page import Page, Row
@@ -17,7 +17,7 @@ def administration(audience: Audience) -> Page:
         help="Who changed what, and when.",
         since="now-90d",
         rows=(
-            Row(title="Rules", panels=(versions(audience),)),
+            Row(title="Rules", panels=(rules(audience), versions(audience))),
             Row(title="What is hidden", panels=(hidings(audience),)),
             Row(title="Audit", panels=(_actions(audience), _records(audience))),
         ),

@@ -105,16 +105,7 @@ def _precision(audience: Audience) -> Panel:
         Column(name="anomalies", title="Anomalies", cell="lcd-gauge", width=150),
         Column(name="fraud", title="Fraud", width=70),
         Column(name="wrong", title="Wrong", width=75),
-        Column(
-            name="precision",
-            title="Precision",
-            unit="percent",
-            decimals=0,
-            width=95,
-            unsaid=-1,
-            cell="color-text",
-            steps=((0, ACT), (20, WATCH), (50, CALM)),
-        ),
+        _precision_column(),
         Column(name="unlabelled", title="Unlabelled", unit="percent", decimals=0, width=95),
     )
     return table(
@@ -126,6 +117,19 @@ def _precision(audience: Audience) -> Panel:
         columns,
         width=15,
         height=10,
+    )
+
+
+def _precision_column() -> Column:
+    return Column(
+        name="precision",
+        title="Precision",
+        unit="percent",
+        decimals=0,
+        width=95,
+        unsaid=-1,
+        cell="color-text",
+        steps=((0, ACT), (20, WATCH), (50, CALM)),
     )
 
 
@@ -152,6 +156,30 @@ def versions(audience: Audience) -> Panel:
     )
 
 
+def rules(audience: Audience) -> Panel:
+    """Return how each rule does."""
+    columns = (
+        Column(name="rule", title="Rule"),
+        Column(name="mode", title="Mode", width=90),
+        Column(name="hits", title="Hits", cell="lcd-gauge", width=260),
+        Column(name="fraud", title="Fraud", width=90),
+        Column(name="wrong", title="Wrong", width=90),
+        _precision_column(),
+        Column(name="last", title="Last hit (its hour)", unit="dateTimeAsIso", width=165),
+    )
+    return table(
+        "Rules and what they do",
+        "Each rule in force: how often it hit in the time shown, when last, and what people said of those "
+        "anomalies. Gone: not in the file any more. In shadow: would have hit. Healthy: precision above "
+        "20 %, a hit now and then. One that never hits watches for something that "
+        "does not happen, or is wrong.",
+        asked.rules(audience),
+        columns,
+        width=24,
+        height=11,
+    )
+
+
 def hidings(audience: Audience) -> Panel:
     """Return what hides anomalies from messages, and how much it hid."""
     columns = (
@@ -166,7 +194,7 @@ def hidings(audience: Audience) -> Panel:
     )
     return table(
         "Suppressions and silences",
-        "What keeps anomalies from being told, by their beginning in the time shown. Healthy: few, each with "
+        "What kept anomalies from being told in the time shown, whenever it began. Healthy: few, each with "
         "an owner who knows of it. One that hid much more than expected hides an attack, or is too wide.",
         asked.hidings(audience),
         columns,

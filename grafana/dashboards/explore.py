@@ -9,6 +9,7 @@ from grafana.panels.panel import Panel, bars, density, table
 from grafana.panels.query import Query
 from grafana.queries import spread
 from grafana.queries.choices import filters
+from grafana.queries.flux import SEVERITIES
 
 
 def explore(audience: Audience) -> Page:
@@ -36,6 +37,7 @@ def _spread(title: str, help_text: str, query: Query) -> Panel:
         category="which",
         stack=True,
         overrides=severity_overrides(),
+        order=("which", *SEVERITIES),
         width=8,
         height=9,
     )

@@ -180,9 +180,13 @@ def bars(
     stack: bool = False,
     overrides: Sequence[Json] = (),
     lying: bool = False,
+    order: Sequence[str] = (),
     **place: Any,
 ) -> Panel:
-    """Return a panel of bars, one for each `category` (a column of words) and number beside it."""
+    """Return a panel of bars, one for each `category` (a column of words) and number beside it.
+
+    `order` is that of the columns, and so from which end parts of a bar are stacked.
+    """
     options = {
         "orientation": "horizontal" if lying else "vertical",
         "xField": category,
@@ -205,6 +209,7 @@ def bars(
         options=options,
         defaults=defaults,
         overrides=tuple(overrides),
+        transformations=tuple(arranged([Column(name=each) for each in order])) if order else (),
         **place,
     )
 

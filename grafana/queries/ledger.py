@@ -2,7 +2,17 @@
 
 from grafana.audience import Audience
 from grafana.panels.query import Query
-from grafana.queries.flux import LIVE, STANDING, START, STOP, counted_over_time, line, points, summaries
+from grafana.queries.flux import (
+    LIVE,
+    STANDING,
+    START,
+    STOP,
+    counted_over_time,
+    imports,
+    line,
+    points,
+    summaries,
+)
 
 _LABELS = f"""\
 from(bucket: "metrics")
@@ -36,6 +46,34 @@ union(tables: [rules, leading, said])
     |> sort(columns: ["anomalies"], desc: true)
 """
 """Counts of anomalies and of what was said, a row each, as a row for each rule and detector."""
+
+
+_ALWAYS = "1970-01-01T00:00:00Z"
+
+_RULES_AS_TABLE = """\
+union(tables: [modes, often, lately, said])
+    |> group()
+    |> pivot(rowKey: ["rule"], columnKey: ["figure"], valueColumn: "n")
+    |> map(
+        fn: (r) => {
+            mode = if exists r.mode then r.mode else 0
+            fraud = if exists r.fraud then r.fraud else 0
+            wrong = if exists r["false-positive"] then r["false-positive"] else 0
+
+            return {
+                rule: r.rule,
+                mode: if mode == 3 then "live" else if mode == 2 then "shadow" else if mode == 1 then "off" else "gone",
+                hits: if exists r.hits then r.hits else 0,
+                fraud: fraud,
+                wrong: wrong,
+                precision: if fraud + wrong > 0 then 100.0 * float(v: fraud) / float(v: fraud + wrong) else -1.0,
+                last: time(v: r.last),
+            }
+        },
+    )
+    |> sort(columns: ["hits"], desc: true)
+"""
+"""Figures of rules, a row each, as a row for each rule."""
 
 
 def models(audience: Audience) -> Query:
@@ -113,13 +151,64 @@ def versions(audience: Audience) -> Query:
     return Query(text=text, columns=("_time", *fields), uid=audience.flux)
 
 
+def rules(audience: Audience) -> Query:
+    """How each rule does: its mode, how often it hit and when last, what people said of its anomalies.
+
+    Counts of live rules are an hour each, of those in shadow ten minutes; where rules have both, they add up.
+    """
+    text = f"""\
+{imports("strings")}
+newest = (
+{points("audit", "rules", ("number",), _ALWAYS)}    |> max(column: "number")
+    |> findRecord(fn: (key) => true, idx: 0)
+).number
+modes =
+{points("audit", "rules", ("number", "mode"), _ALWAYS)}    |> filter(fn: (r) => r.number == newest)
+    |> map(fn: (r) => ({{rule: r.rule, figure: "mode", n: if r.mode == "live" then 3 else if r.mode == "shadow" then 2 else 1}}))
+hits =
+    union(
+        tables: [
+{_counts("rule_counts", "count")}                |> map(fn: (r) => ({{_time: r._time, rule: r.rule, n: r._value}})),
+{_counts("coverage", "hits")}                |> map(fn: (r) => ({{_time: r._time, rule: strings.trimPrefix(v: r.detector, prefix: "shadow "), n: r._value}})),
+        ],
+    )
+        |> group(columns: ["rule"])
+often = hits |> sum(column: "n") |> map(fn: (r) => ({{rule: r.rule, figure: "hits", n: r.n}}))
+lately = hits |> max(column: "_time") |> map(fn: (r) => ({{rule: r.rule, figure: "last", n: int(v: r._time)}}))
+said =
+    from(bucket: "audit")
+        |> range(start: {START}, stop: {STOP})
+        |> filter(fn: (r) => r._measurement == "labels" and r._field == "verdict" and r.kind == "rule")
+        |> duplicate(column: "_value", as: "figure")
+        |> group(columns: ["name", "figure"])
+        |> count()
+        |> map(fn: (r) => ({{rule: r.name, figure: r.figure, n: r._value}}))
+{_RULES_AS_TABLE}"""
+    columns = ("rule", "mode", "hits", "fraud", "wrong", "precision", "last")
+    return Query(text=text, columns=columns, uid=audience.flux)
+
+
+def _counts(measurement: str, field: str) -> str:
+    return f"""\
+            from(bucket: "audit")
+                |> range(start: {START}, stop: {STOP})
+                |> filter(fn: (r) => r._measurement == "{measurement}" and r._field == "{field}")
+                |> filter(fn: (r) => r._value > 0)
+"""
+
+
 def hidings(audience: Audience) -> Query:
-    """Suppressions and silences with what each hid, those in force first."""
+    """Suppressions and silences with what each hid, those in force first.
+
+    Those that had not ended when the range begins, however long ago they began.
+    """
     fields = ("state", "owner", "reason", "until", "conditions", "hid")
     columns = ("kind", "name", *fields)
     kept = ", ".join(f'"{name}"' for name in columns)
     text = f"""\
-{points("audit", "hidings", fields)}    |> sort(columns: ["state", "until"])
+{imports("strings")}
+{points("audit", "hidings", fields, _ALWAYS)}    |> filter(fn: (r) => time(v: strings.replaceAll(v: r.until, t: " ", u: "T") + ":00Z") > {START})
+    |> sort(columns: ["state", "until"])
     |> keep(columns: [{kept}])
 """
     return Query(text=text, columns=columns, uid=audience.flux)

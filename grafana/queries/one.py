@@ -4,6 +4,7 @@ from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
 from grafana.queries.flux import (
+    STANDING,
     START,
     STOP,
     TAKING_APART,
@@ -156,7 +157,7 @@ def _looked_up(audience: Audience, name: str) -> Query:
     text = f"""\
 {imports(*TAKING_APART)}
 (if ${{anomaly:json}} == "" then
-{summaries(audience.found, named("user_id"), having="")}else
+{summaries(audience.found, STANDING, named("user_id"))}else
 {summaries(audience.found, line("anomaly_id", "${anomaly:regex}"), having="")})
 {newest}    |> sort(columns: ["_time"], desc: true)
     |> limit(n: 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from applied_grafana import AppliedGrafana, grafana_at_hand
 from influx_fixtures import InfluxStores
+from influx_tasks import Tasks
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 from simulated_week import fill
 
@@ -35,6 +36,9 @@ def grafana(influxdb, tmp_path_factory) -> Iterator[AppliedGrafana]:
     with grafana_at_hand(stores, tmp_path_factory.mktemp("grafana")) as applied:
         live = timedelta(minutes=5)
         week = fill(stores.access(), tmp_path_factory.mktemp("week"), live=live, window_seconds=900)
+        tasks = Tasks(stores)
+        tasks.run("rule_counts")
+        tasks.client.close()
         applied.steps("apply")
         yield applied
         week.store.close()

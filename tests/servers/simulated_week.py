@@ -4,15 +4,17 @@ The clock is advanced by hand, so that arrivals and detections have the times th
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
 
 import msgspec
+import polars as pl
 
 from alerts.acknowledging import acknowledge
 from alerts.administer.showing import conditions
+from alerts.canarying import CanaryService, CanarySettings
 from alerts.groups import Group
 from alerts.hiding import copied, hidings
 from alerts.matching import Match
@@ -25,6 +27,7 @@ from alerts.sending import Delivered
 from alerts.silences import Silence
 from alerts.suppressions import Suppression
 from collector.entities.service import EntityService
+from collector.kafka.lag import Lag
 from collector.metrics.service import MetricsService, MetricsSettings
 from collector.pipeline import CollectorService
 from collector.simulator.settings import SimulationSettings, rebased
@@ -42,13 +45,14 @@ from detectors.labelcopies import LabelCopies
 from detectors.reloading import RulesService
 from detectors.service import DetectorService
 from txwatch.auditing import AuditService
+from txwatch.canary import Canaries
 from txwatch.copies import Copy
 from txwatch.copying import CopyService
 from txwatch.covered import CoverageService
 from txwatch.health import HealthRecorder
 from txwatch.ledger import Ledger
-from txwatch.model import Anomaly, AnomalyLabel, Quarantined, Rejected, Verdict
-from txwatch.ports import Clock, Figure, Health, Progress, Service
+from txwatch.model import Anomaly, AnomalyLabel, Mode, Partition, Quarantined, Rejected, Verdict
+from txwatch.ports import Clock, Health, Service
 from txwatch.pseudonym import Pseudonyms
 from txwatch.stores.influx.connection import Access
 from txwatch.stores.influx.layout import STORE_BUCKETS
@@ -58,6 +62,7 @@ from txwatch.testing import AtOnce, ManualClock
 
 ROOT = Path(__file__).parents[2]
 PSEUDONYMS = Pseudonyms(b"p" * 32)
+CANARIES = Canaries(b"c" * 32)
 RATES = {
     "AED": 0.24,
     "BRL": 0.17,
@@ -71,7 +76,10 @@ RATES = {
 }
 LABELLED_BEFORE = timedelta(hours=12)
 """How long before the end somebody labels anomalies."""
-MOST_LABELLED = 1_000
+MOST_LABELLED = 1_200
+IN_SHADOW = """\
+  - {id: from-spain, when: country = 'ES', severity: low, mode: shadow}
+"""
 FOR_FEW_PAYMENTS = """\
   forest: {warm_up: 300, refit_days: 1}
   drift: {least_payments: 20}
@@ -140,20 +148,22 @@ def _services(
     window_seconds: int | None,
     rules: Path,
 ) -> list[Service]:
-    configuration = read_configuration(rules, window_seconds=window_seconds)
+    configuration = msgspec.structs.replace(
+        read_configuration(rules, window_seconds=window_seconds), canaries=CANARIES
+    )
     ledger.rules().edited(configuration.as_version(rules.name, "in the file at the start"))
     versions = {"rules": configuration.version, "code": "0.1.0"}
     for kind in note_changes(store, versions, clock.now()):
         if kind != "rules":
             ledger.record("detectors", f"{kind} in use", {"version": versions[kind]})
-    source = SimulatorSource(Simulation(settings), {}, live=clock)
+    source = WithCanaries(WithFaults(SimulatorSource(Simulation(settings), {}, live=clock), clock))
     detection = Detection.fresh(configuration)
     sources = [RulesCopies(ledger.rules()), ModelCopies(ledger.models())]
     detector = DetectorService(store, ledger, detection, clock, at=NOWHERE, aside=AtOnce(), batch=5_000)
     return [
-        FromKafka(WithFaults(source, clock), store, store, ledger, clock, batch=5_000),
-        MetricsService(store, ledger, clock, MetricsSettings(rates=RATES)),
-        EntityService(store, ledger, rates=RATES),
+        FromKafka(source, store, store, ledger, clock, batch=5_000),
+        MetricsService(store, ledger, clock, MetricsSettings(rates=RATES, canaries=CANARIES)),
+        EntityService(store, ledger, rates=RATES, canaries=CANARIES),
         RulesService(rules, detector, ledger, clock, AtOnce()),
         detector,
         ContextService(store, ledger, AtOnce()),
@@ -162,17 +172,20 @@ def _services(
         LabelCopies(store, ledger, clock),
         HandlingService(store, ledger, clock),
         *_telling(store, ledger, settings, clock),
-        Singing(),
+        CanaryService(source.send, CANARIES, ledger, clock, CanarySettings(patience=timedelta(hours=3))),
         StoreSizeService(store, clock),
         AuditService(store, ledger),
     ]
 
 
 def _rules(folder: Path) -> Path:
-    """Return the shipped rules for a world of few payments: models and drift windows take fewer."""
+    """Return the shipped rules and one in shadow, for few payments: models and drift windows take fewer."""
     text = (ROOT / "rules.yaml").read_text()
     path = folder / "rules.yaml"
-    path.write_text(text.replace("\ndetectors:\n", f"\ndetectors:\n{FOR_FEW_PAYMENTS}"))
+    added = {"rules": IN_SHADOW, "detectors": FOR_FEW_PAYMENTS}
+    for section, lines in added.items():
+        text = text.replace(f"\n{section}:\n", f"\n{section}:\n{lines}")
+    path.write_text(text)
     return path
 
 
@@ -184,6 +197,7 @@ def _telling(
     policy = AlertSettings(
         channels={"ops": ChannelSettings(kind="slack", to=("#fraud",))},
         route=Route(channels=("ops",)),
+        canary=("ops",),
         suppressions=(
             Suppression(
                 name=SUPPRESSED,
@@ -219,8 +233,8 @@ def _telling(
 def _label(ledger: Ledger, most: int) -> None:
     """Say of the anomalies so far what a person would: some are labelled."""
     said = cycle([Verdict.FRAUD, None, Verdict.FALSE_POSITIVE, None, None, Verdict.FRAUD, Verdict.UNCLEAR])
-    for entry, verdict in zip(ledger.discovered(0, most), said, strict=False):
-        anomaly = msgspec.json.decode(entry.document, type=Anomaly)
+    found = [msgspec.json.decode(entry.document, type=Anomaly) for entry in ledger.discovered(0, most)]
+    for anomaly, verdict in zip((each for each in found if each.mode is Mode.LIVE), said, strict=False):
         if verdict is not None:
             given = AnomalyLabel(
                 anomaly_id=anomaly.anomaly_id,
@@ -249,12 +263,13 @@ class FromKafka(CollectorService):
     """Says of itself what a collector from Kafka does as well."""
 
     def health(self) -> Health:
-        """Return it, with messages waiting in two partitions."""
-        lag = tuple(
-            Figure(name="kafka_lag", value=40.0 + n, labels={"topic": "payments", "partition": str(n)})
-            for n in range(2)
+        """Return it, with messages waiting in two partitions by librdkafka's statistics."""
+        waiting = {str(n): {"consumer_lag": 40 + n} for n in range(2)}
+        lag = Lag()
+        lag.heard(msgspec.json.encode({"topics": {"payments": {"partitions": waiting}}}).decode())
+        return msgspec.structs.replace(
+            super().health(), labelled=lag.figures([("payments", 0), ("payments", 1)])
         )
-        return msgspec.structs.replace(super().health(), labelled=lag)
 
 
 class Answering:
@@ -265,22 +280,30 @@ class Answering:
         return Delivered(reference=key)
 
 
-class Singing:
-    """Says of itself what the service of canaries does: nothing here sends one the whole way."""
+class WithCanaries:
+    """A source into which canaries can be sent."""
 
-    name = "canary"
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._sent: list[dict[str, object]] = []
+        self._count = 0
+        self.commit, self.close = source.commit, source.close
 
-    def step(self) -> Progress:
-        """Nothing to do."""
-        return Progress(handled=0, finished=True)
+    def send(self, _key: str, fields: Mapping[str, object]) -> None:
+        """Take a canary."""
+        at = datetime.fromisoformat(str(fields["timestamp"]))
+        position = {"source": "canaries", "partition": 0, "sequence": self._count}
+        self._sent.append({**fields, **position, "timestamp": at, "status": "approved"})
+        self._count += 1
 
-    def health(self) -> Health:
-        """Return it in that service's figures."""
-        figures = {"time_to_alert_seconds": 2.0, "silent_seconds": 30.0, "missing": 0.0}
-        return Health(name=self.name, state="ok", sentence="the last alert took 2 s", figures=figures)
-
-    def close(self) -> None:
-        """Nothing to give back."""
+    def read(self, limit: int) -> Collected:
+        """Return what the source gives, and the canaries that were sent."""
+        given = self._source.read(limit)
+        if not self._sent:
+            return given
+        sent, self._sent = pl.DataFrame(self._sent, schema=given.rows.schema), []
+        positions = {**given.positions, Partition("canaries", 0): self._count}
+        return msgspec.structs.replace(given, rows=pl.concat([given.rows, sent]), positions=positions)
 
 
 class WithFaults:

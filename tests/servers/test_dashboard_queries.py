@@ -14,10 +14,12 @@ from itertools import combinations
 from typing import Any
 
 import msgspec
+import polars as pl
 import pytest
 from grafana_queries import ALL, Asking, rows_of
 from influx_fixtures import InfluxStores
-from simulated_week import PSEUDONYMS, Week, fill
+from influx_tasks import Tasks
+from simulated_week import CANARIES, PSEUDONYMS, Week, fill
 
 from detectors.administer.statistics import Statistic, statistics
 from grafana.alerting import counting, watching
@@ -25,6 +27,7 @@ from grafana.alerting.rule import Rule, rule_json
 from grafana.audience import ADMINISTRATION, AUDIENCES, INVESTIGATIONS, OPERATIONS, Audience
 from grafana.build import files
 from grafana.dashboards import pages_of
+from txwatch.canary import without
 from txwatch.model import Anomaly
 from txwatch.ports import AnomalyQuery, TransactionQuery
 
@@ -89,6 +92,9 @@ def watched(influxdb, tmp_path_factory) -> Iterator[Watched]:
     stores.initialise()
     folder = tmp_path_factory.mktemp("week")
     week = fill(stores.access(), folder, until=UNTIL, window_seconds=900)
+    tasks = Tasks(stores)
+    tasks.run("rule_counts")
+    tasks.client.close()
     anomalies = week.store.anomalies(AnomalyQuery(since=SINCE, until=UNTIL, limit=None))
     yield Watched(week=week, url=influxdb.url, org=stores.org, tokens=stores.tokens, anomalies=anomalies)
     week.store.close()
@@ -183,7 +189,7 @@ def test_alert_rules_count_transactions_as_the_store_does(watched):
     rule = next(rule for rule in watching.RULES if rule.uid == "txwatch-no-data")
     since = UNTIL.replace(minute=0) - timedelta(hours=5)
     wide = msgspec.structs.replace(rule, back=int((JUST_AFTER - since).total_seconds()))
-    stored = watched.week.store.transactions(TransactionQuery(since=since, until=UNTIL)).height
+    stored = payments(watched, since).height
 
     assert [float(row["value"]) for row in answer(watched, wide)] == [stored]
 
@@ -302,6 +308,49 @@ def test_what_was_hidden_is_counted_as_the_ledger_does(watched):
     assert sum(watched.week.hid.values()) > 0
 
 
+def test_what_hid_anomalies_is_shown_whenever_it_began(watched):
+    """Those that had not ended when the range begins, however short the range is."""
+    target = target_of(ADMINISTRATION, "Administration, Suppressions and silences, A")
+    lately = rows_of(target, watched.asking(ADMINISTRATION, UNTIL - timedelta(hours=1)))
+    after = rows_of(target, watched.asking(ADMINISTRATION, watched.week.since + timedelta(days=6, hours=1)))
+
+    assert [row["kind"] for row in lately] == ["suppression"]
+    assert [row["kind"] for row in after] == ["suppression"]
+
+
+def test_administrators_see_how_rules_do_as_the_command_does(watched):
+    """Hits, labels and precision of each rule as `txwatch rules stats` counts them, and when it hit last."""
+    since = SINCE.replace(minute=0)
+    target = target_of(ADMINISTRATION, "Administration, Rules and what they do, A")
+    rows = {row["rule"]: row for row in rows_of(target, watched.asking(ADMINISTRATION, since))}
+    anomalies = watched.week.store.anomalies(AnomalyQuery(since=since, until=UNTIL, limit=None))
+    live = [rule for rule, row in rows.items() if row["mode"] == "live"]
+    counted = [each for each in statistics(anomalies, live, watched.week.labels) if each.kind == "rule"]
+
+    assert {rule: shown(rows[rule] | {"anomalies": rows[rule]["hits"]}) for rule in live} == {
+        each.name: (each.anomalies, each.fraud, each.false_positive, pytest.approx(percent(each)))
+        for each in counted
+    }
+    hit = last_hours(anomalies)
+    assert {rule: rows[rule]["last"] for rule in hit} == hit
+    spanish = payments(watched, since).filter(country="ES").height
+    assert (rows["from-spain"]["mode"], int(rows["from-spain"]["hits"])) == ("shadow", spanish)
+
+
+def payments(watched: Watched, since: datetime) -> pl.DataFrame:
+    """What is stored, but for canaries, which no figure counts."""
+    return without(watched.week.store.transactions(TransactionQuery(since=since, until=UNTIL)), CANARIES)
+
+
+def last_hours(anomalies: list[Anomaly]) -> dict[str, str]:
+    """The hour in which each rule hit last, as InfluxDB writes it."""
+    found: dict[str, datetime] = {}
+    for each in anomalies:
+        for rule in each.rules:
+            found[rule] = max(each.timestamp, found.get(rule, each.timestamp))
+    return {rule: f"{at:%Y-%m-%dT%H}:00:00Z" for rule, at in found.items()}
+
+
 def test_pairs_of_rules_are_counted_as_in_the_store(watched):
     """Each pair of rules that hit one transaction, however many others did."""
     target = target_of(OPERATIONS, "Explore, Rules that hit the same transactions, A")
@@ -338,7 +387,7 @@ def test_the_rate_adds_up_to_the_transactions(watched):
     target = target_of(OPERATIONS, "Health, Transactions a second, A")
     since = UNTIL.replace(hour=0, minute=0)
     rows = rows_of(target, watched.asking(OPERATIONS, since))
-    stored = watched.week.store.transactions(TransactionQuery(since=since, until=UNTIL)).height
+    stored = payments(watched, since).height
 
     assert sum(float(row["rate"]) * 3600 for row in rows) == pytest.approx(stored)
 
@@ -372,6 +421,14 @@ def test_a_merchants_hours_add_up_to_its_transactions(watched):
     assert stored.height
     assert sum(row["transactions"] for row in rows) == stored.height
     assert sum(row["declined"] for row in rows) == stored.filter(status="declined").height
+
+
+def test_an_anomalys_page_without_an_id_shows_the_newest_of_a_user(watched):
+    """None of detection itself, and no canary, although one was found later."""
+    known = hidden(watched, INVESTIGATIONS, "Anomaly")
+    newest = max((each for each in watched.anomalies if each.user_id), key=lambda each: each.timestamp)
+
+    assert (known["id"], known["who"]) == (newest.anomaly_id, newest.user_id)
 
 
 def test_an_anomalys_page_tells_its_reasons_and_its_hour(watched):

@@ -1,14 +1,14 @@
 """Roll-ups in the real InfluxDB: each is the sum of its parts, after late data and regrades as well."""
 
-import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from influxdb_client import InfluxDBClient
+from influx_tasks import Tasks
 
 from txwatch.clock import SystemClock
-from txwatch.model import Anomaly, AnomalyState, AnomalyType, Reason, Severity
+from txwatch.model import Anomaly, AnomalyState, AnomalyType, Mode, Reason, Severity
 from txwatch.ports import RetentionPolicy, TrafficPoint
 from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.store import InfluxStore
@@ -17,23 +17,6 @@ NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 FULL_HOUR = NOW.replace(minute=0, second=0, microsecond=0) - 5 * HOUR
 MIDNIGHT = NOW.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-
-
-class Tasks:
-    """Runs the tasks that setting up installed, as InfluxDB does on their schedules."""
-
-    def __init__(self, stores):
-        self.client = InfluxDBClient(stores.server.url, stores.server.token, org=stores.org)
-        (organisation,) = self.client.organizations_api().find_organizations(org=stores.org)
-        self.api = self.client.tasks_api()
-        self.by_name = {task.name: task for task in self.api.find_tasks(org_id=organisation.id)}
-
-    def run(self, name):
-        task = self.by_name[f"txwatch {name}"]
-        run = self.api.run_manually(task.id)
-        while not (ended := [r for r in self.api.get_runs(task.id) if r.id == run.id and r.finished_at]):
-            time.sleep(0.05)
-        assert ended[0].status == "success", [entry.message for entry in ended[0].log]
 
 
 @pytest.fixture
@@ -218,9 +201,44 @@ def test_what_is_withdrawn_is_counted_no_more(store, tasks, connection):
     assert counted(connection) == {(FULL_HOUR, "low", "web"): 1}
 
 
+def hits(connection):
+    """Hits above nothing, by hour and rule, in the bucket of administrators."""
+    (result,) = connection.results("audit", "SELECT count, rule FROM rule_counts")
+    rows = [row for series in result.get("series", ()) for row in series["values"] if row[1]]
+    return {(datetime.fromtimestamp(at / 1e9, UTC), rule): count for at, count, rule in rows}
+
+
+def by_rules(minute, *rules, **fields):
+    """An anomaly that these rules hit."""
+    reasons = tuple(
+        Reason(code=rule, sentence="s", detector="rules", type=AnomalyType.RULE, entity_kind="user")
+        for rule in rules
+    )
+    return anomaly(minute, reasons=reasons, rules=rules, **fields)
+
+
+def test_hits_of_rules_are_counted_by_hour_for_administrators(influx_stores, store, tasks):
+    """Each rule of an anomaly counts; what is withdrawn later counts no more, nor what is no live rule's."""
+    found = by_rules(62, "burst", kind="series")
+    store.put_anomalies([by_rules(0, "burst", "abroad"), by_rules(59, "burst"), found, anomaly(5)])
+    store.put_anomalies([by_rules(7, "canary", mode=Mode.CANARY)])
+    with closing(Connection(influx_stores.access("administrator"), SystemClock())) as administrator:
+        tasks.run("rule_counts")
+        tasks.run("rule_counts")
+        before = hits(administrator)
+        withdrawn = {"state": AnomalyState.WITHDRAWN, "revision": 1, "before": found.severity}
+        store.put_anomalies([msgspec.structs.replace(found, **withdrawn)])
+        tasks.run("rule_counts")
+        after = hits(administrator)
+
+    first = {(FULL_HOUR, "burst"): 2, (FULL_HOUR, "abroad"): 1}
+    assert before == {**first, (FULL_HOUR + HOUR, "burst"): 1}
+    assert after == first
+
+
 def test_tasks_with_nothing_to_do_succeed(tasks):
     """An installation without data, or without anomalies, shows no failed tasks."""
-    for name in ("traffic_1h", "traffic_1d", "anomaly_counts"):
+    for name in ("traffic_1h", "traffic_1d", "anomaly_counts", "rule_counts"):
         tasks.run(name)
 
 

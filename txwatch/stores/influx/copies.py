@@ -5,8 +5,8 @@
     handling anomaly_id="1f..",actor="grace",did="said fraud",text="..." <when somebody did so>
 
 Versions of rules, suppressions and silences say who did what and why, so they are for administrators;
-models and labels name nobody.  What people did about an anomaly is for whoever looks at it, but what they
-wrote, in which an id may stand, for investigators only.
+models and labels name nobody, and administrators see labels, too, to judge rules by.  What people did about
+an anomaly is for whoever looks at it, but what they wrote, in which an id may stand, for investigators only.
 
 Guarantee: written again, a record is the same point.
 """
@@ -20,9 +20,10 @@ from txwatch.stores.influx.points import point, point_time
 
 PLACES = {
     "rules_versions": (AUDIT,),
+    "rules": (AUDIT,),
     "hidings": (AUDIT,),
     "models": (METRICS,),
-    "labels": (METRICS,),
+    "labels": (METRICS, AUDIT),
     "handling": (CASES, ANOMALIES),
 }
 """Kind of record -> buckets."""

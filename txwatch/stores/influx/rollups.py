@@ -12,7 +12,7 @@ from datetime import timedelta
 import msgspec
 
 from txwatch.ports import RetentionPolicy
-from txwatch.stores.influx.layout import ANOMALIES, TRAFFIC, retentions
+from txwatch.stores.influx.layout import ANOMALIES, AUDIT, TRAFFIC, retentions
 
 SPARE = timedelta(days=2)
 """A part this close to the end of its retention may have lost neighbours already, so it starts no roll-up."""
@@ -37,6 +37,12 @@ def rollups(policy: RetentionPolicy) -> tuple[Rollup, ...]:
         _task("traffic_1h", "5m", _TRAFFIC, _traffic("1h", 3600, minutes)),
         _task("traffic_1d", "1h", _TRAFFIC, _traffic("1d", 86_400, minutes)),
         _task("anomaly_counts", "5m", _ANOMALIES, {"span": "1h", "days": anomalies, "bucket": ANOMALIES}),
+        _task(
+            "rule_counts",
+            "5m",
+            _RULES,
+            {"span": "1h", "days": anomalies, "anomalies": ANOMALIES, "bucket": AUDIT},
+        ),
     )
 
 
@@ -218,4 +224,47 @@ counted = (stretch) =>
 
 union(tables: array.concat(arr: latest, v: changed) |> array.map(fn: (x) => counted(stretch: x)))
     |> to(bucket: "%(bucket)s", tagColumns: tags)
+"""
+
+# Administrators read no anomalies, so what each rule did is counted for them, without saying to whom.
+_RULES = """
+changed =
+    from(bucket: "%(anomalies)s")
+        |> range(start: oldest, stop: newest)
+        |> filter(fn: (r) => r._measurement == "anomalies" and r._field == "detected_at")
+        |> stretches()
+
+counted = (stretch) =>
+    union(
+        tables: [
+            from(bucket: "%(bucket)s")
+                |> range(start: begin(stretch: stretch), stop: end(stretch: stretch))
+                |> filter(fn: (r) => r._measurement == "rule_counts" and r._field == "count")
+                |> map(fn: (r) => ({_time: r._time, rule: r.rule, _value: 0})),
+            from(bucket: "%(anomalies)s")
+                |> range(start: begin(stretch: stretch), stop: end(stretch: stretch))
+                |> filter(fn: (r) => r._measurement == "reasons" and r.detector == "rules")
+                |> filter(fn: (r) => r.mode == "live" and r._field == "summary" and r._value =~ /^[1-9]\\n/)
+                |> aggregateWindow(every: %(span)s, fn: count, timeSrc: "_start", createEmpty: false)
+                |> map(fn: (r) => ({_time: r._time, rule: r.code, _value: r._value})),
+        ],
+    )
+        |> group(columns: ["rule"])
+        |> sort(columns: ["_time"])
+        |> window(every: %(span)s)
+        |> sum()
+        |> map(
+            fn: (r) =>
+                ({
+                    _time: date.truncate(t: r._start, unit: %(span)s),
+                    _measurement: "rule_counts",
+                    _field: "count",
+                    _value: r._value,
+                    rule: r.rule,
+                }),
+        )
+        |> group(columns: ["_measurement", "_field", "rule"])
+
+union(tables: array.concat(arr: latest, v: changed) |> array.map(fn: (x) => counted(stretch: x)))
+    |> to(bucket: "%(bucket)s", tagColumns: ["rule"])
 """
