@@ -36,13 +36,8 @@ def rollups(policy: RetentionPolicy) -> tuple[Rollup, ...]:
     return (
         _task("traffic_1h", "5m", _TRAFFIC, _traffic("1h", 3600, minutes)),
         _task("traffic_1d", "1h", _TRAFFIC, _traffic("1d", 86_400, minutes)),
-        _task("anomaly_counts", "5m", _ANOMALIES, {"span": "1h", "days": anomalies, "bucket": ANOMALIES}),
-        _task(
-            "rule_counts",
-            "5m",
-            _RULES,
-            {"span": "1h", "days": anomalies, "anomalies": ANOMALIES, "bucket": AUDIT},
-        ),
+        _task("anomaly_counts", "5m", _FOUND + _ANOMALIES, _counting(ANOMALIES, anomalies)),
+        _task("rule_counts", "5m", _FOUND + _RULES, _counting(AUDIT, anomalies)),
     )
 
 
@@ -55,6 +50,10 @@ def _task(name: str, every: str, body: str, values: dict[str, str | int]) -> Rol
 def _traffic(span: str, seconds: int, days: int) -> dict[str, str | int]:
     places = {"minutes": TRAFFIC[60], "bucket": TRAFFIC[seconds]}
     return {"span": span, "seconds": seconds, "days": days, **places}
+
+
+def _counting(bucket: str, days: int) -> dict[str, str | int]:
+    return {"span": "1h", "days": days, "anomalies": ANOMALIES, "bucket": bucket}
 
 
 def _days(kept: timedelta) -> int:
@@ -155,13 +154,15 @@ union(tables: array.concat(arr: latest, v: changed) |> array.map(fn: (x) => roll
     |> to(bucket: "%(bucket)s", tagColumns: ["dimension", "seconds", "value"])
 """
 
-_ANOMALIES = """
+_FOUND = """
 changed =
-    from(bucket: "%(bucket)s")
+    from(bucket: "%(anomalies)s")
         |> range(start: oldest, stop: newest)
         |> filter(fn: (r) => r._measurement == "anomalies" and r._field == "detected_at")
         |> stretches()
+"""
 
+_ANOMALIES = """
 words = ["severity", "type", "channel", "country"]
 tags = ["channel", "country", "kind", "mode", "severity", "type"]
 
@@ -228,12 +229,6 @@ union(tables: array.concat(arr: latest, v: changed) |> array.map(fn: (x) => coun
 
 # Administrators read no anomalies, so what each rule did is counted for them, without saying to whom.
 _RULES = """
-changed =
-    from(bucket: "%(anomalies)s")
-        |> range(start: oldest, stop: newest)
-        |> filter(fn: (r) => r._measurement == "anomalies" and r._field == "detected_at")
-        |> stretches()
-
 counted = (stretch) =>
     union(
         tables: [
