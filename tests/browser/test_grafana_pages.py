@@ -119,7 +119,7 @@ def test_a_reason_leads_to_its_anomaly(grafana, people, audience: Audience):
     """From the list to the page of one, which shows that one."""
     tab = people[audience.name]
     opened(grafana, tab, "txwatch-now", f"{USUAL_RANGE}&var-severity=high")
-    link = tab.locator("a[href*='/d/txwatch-anomaly']").first
+    link = tab.locator("a[href*='/d/txwatch-anomaly'][href*='var-anomaly=']").first
     reason = link.inner_text()
     link.click()
     tab.wait_for_url("**/d/txwatch-anomaly**")
