@@ -30,7 +30,7 @@ from detectors.engine import Engine
 from detectors.labels import LateLabels, read_frauds
 from detectors.methods import METHODS
 from detectors.settings import DetectionSettings, Feedback
-from txwatch.settings import Settings
+from txwatch.settings import SCORED_TOGETHER
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = Schema(rename={"user_id": "customer_id", "merchant_id": "terminal_id"}, defaults={"currency": "EUR"})
@@ -121,7 +121,7 @@ def scored(path: Path, labels: Path | None = None, off: str = "") -> Outcome:
         settings = msgspec.structs.replace(settings, off=(*settings.off, off))
     contender = Contender(name=path.stem, engine=Engine(settings, configuration.rulebook()), labels=late)
     frames = (part.rows for part in read_inputs([str(path)], SCHEMA, lambda: datetime.now(UTC)))
-    return contest(frames, [contender], Settings().batch)[0]
+    return contest(frames, [contender], SCORED_TOGETHER)[0]
 
 
 def with_feedback(settings: DetectionSettings) -> DetectionSettings:

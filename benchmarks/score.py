@@ -38,9 +38,9 @@ from detectors.offline import Parquet
 from detectors.settings import DetectionSettings
 from detectors.warm import warm_up
 from txwatch.columns import TRANSACTION
-from txwatch.settings import Settings
+from txwatch.settings import SCORED_TOGETHER
 
-MICRO_BATCH = Settings().batch
+MICRO_BATCH = SCORED_TOGETHER
 OTHERS_ROWS = 100_000
 ROOT = Path(__file__).parents[1]
 HANDBOOK = Schema(

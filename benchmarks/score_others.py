@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from txwatch.settings import Settings
+from txwatch.settings import SCORED_TOGETHER
 
-MICRO_BATCH = Settings().batch
+MICRO_BATCH = SCORED_TOGETHER
 FITTED_ROWS = 10_000
 WINDOW = 50
 NAMES = ("amount", "ratio", "hour", "pause")

@@ -122,7 +122,7 @@ def open_detector(workplace: Workplace, *, window_seconds: int | None = None) ->
         at=remembered.at,
         pending=remembered.pending,
         aside=ThreadPoolExecutor(1, thread_name_prefix="snapshots"),
-        batch=settings.batch,
+        batch=settings.scored_together,
         snapshot_seconds=settings.snapshot_seconds,
     )
 
@@ -233,7 +233,7 @@ def score_frames(
     engine, late = _engine(rules_path(settings), labels)
     transactions = anomalies = 0
     with JsonLines(output, engine) if output.suffix == ".jsonl" else Parquet(output) as writer:
-        for batch, scored in score(frames, engine, settings.batch, late):
+        for batch, scored in score(frames, engine, settings.scored_together, late):
             writer.write(batch, scored)
             transactions += batch.height
             anomalies += int(scored.is_anomaly.sum())
@@ -282,7 +282,7 @@ def backtest_frames(
     if options.feedback is not None:
         name = f"{paths[0]}, labels {options.feedback.delay_days} days late"
         contenders.append(_contender(name, paths[0], options.feedback))
-    judged = judge(contest(frames, contenders, settings.batch), truth, options.plan)
+    judged = judge(contest(frames, contenders, settings.scored_together), truth, options.plan)
     figures = figures_of(judged, options.plan)
     if options.html is not None:
         with Page(options.html) as file:

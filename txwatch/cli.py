@@ -98,7 +98,7 @@ def demo(
     """
     console = Console()
     with tempfile.TemporaryDirectory(prefix="txwatch-demo-") as home:
-        settings = msgspec.structs.replace(current_settings(), home=home, store="", ledger="")
+        settings = msgspec.structs.replace(current_settings(), home=home, store="", ledger="", batch=500)
         with open_workplace(settings, writer=True) as workplace:
             source, truth = collector.cli.open_simulation(workplace, seed=seed, users=users, speed=speed)
             with console.status("compiling the detectors (once a machine)"):

@@ -143,7 +143,7 @@ def _filled(workplace: Workplace, looked: Looked, holes: Sequence[Stretch], warm
         looked.gaps,
         known,
         workplace.clock.now,
-        workplace.settings.batch,
+        workplace.settings.scored_together,
     )
 
 

@@ -47,7 +47,7 @@ def planned(
             wanted,
             since,
             until,
-            batch=workplace.settings.batch,
+            batch=workplace.settings.scored_together,
             looked=_timed(until, looked),
         )
         alerts = after.document.section("alerts") or {}
