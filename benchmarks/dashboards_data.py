@@ -176,7 +176,7 @@ def _traffic(connection: Connection, world: World) -> int:
     )
     share = pl.when(pl.col("dimension") == "all").then(1.0).otherwise(0.1)
     parts = values.join(pl.DataFrame({"partition": range(PARTITIONS)}), how="cross")
-    written = time.time_ns()
+    written = pl.format(",written={}000000000i", "time")
     line = pl.format(
         "traffic,dimension={},partition={},seconds=60,source=orders,value={} "
         "count={}i,declined={}i,total={},lag_total={},lag_max=1.5,through={}i,users={}i,p50=20.1,p95=95.2{} "
@@ -186,7 +186,7 @@ def _traffic(connection: Connection, world: World) -> int:
         pl.col("count") * 31.7,
         pl.col("count") * 0.4,
         *("time", "count"),
-        pl.when(pl.col("dimension") == "all").then(pl.lit(f",written={written}i")).otherwise(pl.lit("")),
+        pl.when(pl.col("dimension") == "all").then(written).otherwise(pl.lit("")),
         "time",
     )
     count = 0
