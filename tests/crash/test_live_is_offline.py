@@ -94,6 +94,13 @@ def published(rows: pl.DataFrame, *more: str) -> pl.DataFrame:
     )
 
 
+def listens(process: int) -> bool:
+    """Whether a process handles SIGTERM itself, by Linux's list of signals that it catches."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
 class Txwatch:
     """Commands of txwatch on one organisation in InfluxDB; `run` ends by itself, `start` goes on."""
 
@@ -125,7 +132,11 @@ class Txwatch:
         self.start(*command)
 
     def end(self, name: str) -> None:
-        process = self._running.pop(name)
+        """Ask it to end, once it listens: before, SIGTERM ends any process as it stands."""
+        process, deadline = self._running.pop(name), time.monotonic() + PATIENCE_SECONDS
+        while not listens(process.pid):
+            assert time.monotonic() < deadline, f"{name} does not start"
+            time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0, (self._folder / f"{name}.log").read_text()[-2000:]
 
