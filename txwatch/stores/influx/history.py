@@ -10,6 +10,7 @@ from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.layout import TRANSACTIONS
 from txwatch.stores.influx.lines import user_buckets
 from txwatch.stores.influx.text import decode_tag
+from txwatch.stores.influx.whole import whole_rows
 
 _FIELDS = [name for name in TRANSACTION if name != "timestamp"]
 _SELECTED = ["sequence", "arrival", "source", "partition", *_FIELDS]
@@ -23,8 +24,7 @@ _REQUIRED_TEXTS = ("transaction_id", "user_id", "merchant_id")
 def read_transactions(connection: Connection, query: TransactionQuery) -> pl.DataFrame:
     """Return the matching rows (columns FEED) in event-time order.
 
-    An empty text in an optional column comes back as null: InfluxDB's CSV does not tell them apart.  A row
-    without what every row has is not there yet: InfluxDB shows a point while it is being written.
+    An empty text in an optional column comes back as null: InfluxDB's CSV does not tell them apart.
     """
     columns = ", ".join(f'"{name}"' for name in _SELECTED)
     newest = f" ORDER BY time DESC LIMIT {query.limit}" if query.limit is not None else ""
@@ -32,7 +32,7 @@ def read_transactions(connection: Connection, query: TransactionQuery) -> pl.Dat
     answer = connection.checked_rows(TRANSACTIONS, f"{select}{_where(query)}{newest}")
     if not answer:
         return pl.DataFrame(schema=FEED_COLUMNS)
-    return _in_order(pl.read_csv(answer, schema=_TABLE).drop_nulls(_NEVER_NULL))
+    return _in_order(whole_rows(answer, _TABLE, _NEVER_NULL))
 
 
 def _where(query: TransactionQuery) -> str:

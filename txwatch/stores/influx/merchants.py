@@ -23,6 +23,7 @@ from txwatch.stores.influx.layout import METRICS
 from txwatch.stores.influx.points import nanoseconds, point
 from txwatch.stores.influx.refusals import write_what_is_kept
 from txwatch.stores.influx.text import encode_tag
+from txwatch.stores.influx.whole import whole_rows
 
 MERCHANTS = "merchants"
 HOUR = timedelta(hours=1)
@@ -61,7 +62,7 @@ def read_merchant_hours(connection: Connection, partition: Partition, start: dat
         return pl.DataFrame(schema=MERCHANT_HOUR)
     key = {"source": partition.source, "partition": partition.partition, "start": start}
     literals = [pl.lit(value, dtype=MERCHANT_HOUR[name]).alias(name) for name, value in key.items()]
-    whole = pl.read_csv(answer, schema=_TABLE).drop_nulls(_FIGURES)
+    whole = whole_rows(answer, _TABLE, _FIGURES)
     found = whole.with_columns(pl.col("merchant_id").fill_null(""), *literals)
     return found.select(list(MERCHANT_HOUR))
 

@@ -15,6 +15,7 @@ from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.layout import METRICS
 from txwatch.stores.influx.points import FieldValue, nanoseconds, point
 from txwatch.stores.influx.text import decode_tag, encode_tag
+from txwatch.stores.influx.whole import whole_rows
 
 MEASUREMENT = "series"
 OPTIONAL = ("expected", "low", "high", "score")
@@ -45,7 +46,7 @@ def read_series(connection: Connection, query: SeriesQuery) -> list[SeriesPoint]
     if not answer:
         return []
     start = pl.from_epoch(pl.col("time") // 1000, time_unit="us").dt.replace_time_zone("UTC").alias("start")
-    whole = pl.read_csv(answer, schema=_TABLE).drop_nulls(_NEVER_NULL)
+    whole = whole_rows(answer, _TABLE, _NEVER_NULL)
     rows = whole.with_columns(start).sort("start", "series")
     return [_window(row) for row in rows.drop("name", "tags", "time").iter_rows(named=True)]
 

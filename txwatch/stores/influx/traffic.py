@@ -23,6 +23,7 @@ from txwatch.stores.influx.layout import COUNTED, TRAFFIC
 from txwatch.stores.influx.points import EPOCH, FieldValue, nanoseconds, point
 from txwatch.stores.influx.refusals import write_what_is_kept
 from txwatch.stores.influx.text import decode_tag, encode_tag
+from txwatch.stores.influx.whole import whole_rows
 
 MEASUREMENT = "traffic"
 TAGS = ("seconds", "source", "partition", "dimension", "value")
@@ -96,8 +97,8 @@ def _rows(
     if not answer:
         return []
     schema = _HEAD | _KEY | {name: _VALUES[name] for name in fields}
-    whole = pl.read_csv(answer, schema=schema).drop_nulls([name for name in fields if name in INTEGERS])
-    return whole.iter_rows(named=True)
+    always = [name for name in fields if name in INTEGERS]
+    return whole_rows(answer, schema, always).iter_rows(named=True)
 
 
 def _point(row: dict[str, Any]) -> TrafficPoint:
