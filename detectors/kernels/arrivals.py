@@ -35,12 +35,11 @@ PRIOR_DAYS: Final = 3
 RATE_MEMORY_DAYS: Final = 4
 WARM_UP: Final = 5
 AFTERMATH: Final = 6
-SETTINGS_WIDTH: Final = 7
 MOST_ODDS: Final = 7
+SETTINGS_WIDTH: Final = 8
 
 _DAY_MS: Final = 86_400_000.0
 _HOUR_MS: Final = 3_600_000
-ODDS_LIMIT: Final = 1e12
 _MOST_LIKELIER: Final = exp(20.0)
 
 

@@ -16,8 +16,8 @@ from detectors.kernels.arrivals import (
     HOUR_SUM,
     HOURS,
     KNOWN,
+    MOST_ODDS,
     ODDS,
-    ODDS_LIMIT,
     PRIOR_DAYS,
     QUIET_PART,
     RATE_MEMORY_DAYS,
@@ -39,6 +39,9 @@ ENTITY_WIDTH: Final = OWN_HOURS + 24
 
 QUIET_SHARE: Final = SETTINGS_WIDTH
 PRIOR_EVENTS: Final = SETTINGS_WIDTH + 1
+
+ODDS_LIMIT: Final = 1e12
+"""Where odds stop."""
 
 _HOUR_MS: Final = 3_600_000
 
@@ -88,7 +91,7 @@ def hour_evidence(
         if profile < settings[QUIET_SHARE] and shared[TOTAL_SEEN] >= settings[WARM_UP]:
             usual = own * profile
             out[i] = min(log(odds) + log(extra / usual), LIMIT)
-            state[ODDS] = min(odds * (usual + extra) / usual, ODDS_LIMIT)
+            state[ODDS] = min(odds * (usual + extra) / usual, settings[MOST_ODDS])
             weight = 1.0 / (1.0 + exp(out[i]))
         _learn(state, shared, hour, weight, first)
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.kernels.hours import ENTITY_WIDTH, hour_evidence
+from detectors.kernels.hours import ENTITY_WIDTH, ODDS_LIMIT, hour_evidence
 from detectors.kernels.stretch import ENTITY_LEVEL, POPULATION_LEVEL
 from detectors.method import Evidence, Found, blank
 from detectors.rates import arrival_state
@@ -44,6 +44,7 @@ class UnusualHours:
                 hours.rate_memory_days,
                 hours.warm_up,
                 0.0,
+                ODDS_LIMIT,
                 hours.quiet,
                 hours.prior_rows,
             ]
