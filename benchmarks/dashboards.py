@@ -1,15 +1,18 @@
 """How long each query of the generated dashboards takes, on a month at 100 transactions a second.
 
-    python benchmarks/dashboards.py [--days N] [--a-day N] [--runs N] [--at URL] [--only-ask] [--panel TEXT]
+    python benchmarks/dashboards.py [--days N] [--a-day N] [--runs N] [--at URL] [--only-ask] [--live]
+                                    [--panel TEXT]
 
 260 million transactions do not fit here.  So what dashboards read is generated at full scale: minutes of
 traffic of 4 partitions (hours and days by the installed tasks), health, series, anomalies with reasons and
 the hour around each; of transactions by user and of merchants' hours, the entity buckets of those users
 and merchants that are asked for, filled as densely as 260 million would fill them.  What was generated is
-printed.  When InfluxDB has had some time to come to rest, each query of
-`provisioning/dashboards` (panels and variables) is asked over the whole range, first once for its answer,
-then --runs times; figures are milliseconds, as a client on this machine sees.  Queries that
-filter are asked with everything chosen, and once more with each filter set alone.
+printed.  When this machine has come to rest (a month written in minutes keeps InfluxDB busy for some more,
+as a month that passes does not), each query of `provisioning/dashboards` (panels and variables) is asked
+over the whole range, and each alert rule's over its own, first once for its answer, then --runs times;
+figures are milliseconds, as a client on this machine sees.  Queries that filter are asked with everything
+chosen, and once more with each filter set alone.  With --live, `txwatch run` takes in, judges and tells
+of 100 payments a second meanwhile.
 With --at an InfluxDB is used that runs already (organisation txwatch, token in INFLUXDB_ADMIN_TOKEN), with
 --only-ask what an earlier run generated there.  The last line with --json is one JSON object.
 """
@@ -34,15 +37,20 @@ sys.path.insert(0, str(ROOT / "tests" / "servers"))
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import msgspec
-from dashboards_data import DAYS, MERCHANT, World, generate, subjects
+from dashboards_data import DAYS, MERCHANT, RATE, World, generate, subjects
+from dashboards_live import live
 from grafana_queries import ALL, Asking, rows_of
+from idle import wait_until_idle
 from influxdb_server import InfluxdbServer, start_influxdb
 
+from grafana.alerting import counting, watching
+from grafana.alerting.rule import rule_json
+from txwatch.stores.influx.connection import Access
 from txwatch.stores.influx.setup import initialise
 
 LIMIT_MILLISECONDS = 500
-SETTLING_SECONDS = 90.0
-"""Until InfluxDB has compacted what came at once, and its tasks have run."""
+PATIENCE_SECONDS = 1800.0
+"""For InfluxDB to compact what came at once, and for its tasks to see it."""
 READERS = {"operations": "operator", "investigations": "investigator", "administration": "administrator"}
 NARROWED = {
     "severity": "high",
@@ -75,18 +83,23 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 def main() -> None:
     """Generate, ask, print."""
     options = arguments()
-    with server(options.at) as influx:
+    with contextlib.ExitStack() as running:
+        influx = running.enter_context(server(options.at))
         done = initialise(influx.url, influx.token, influx.org)
         world = World(until=datetime.now(UTC), days=options.days, anomalies_a_day=options.a_day)
         generated = {} if options.only_ask else generate(influx, done.tokens, world)
         for name, count in generated.items():
             print(f"generated {count:>13,} {name}", flush=True)
-        time.sleep(0.0 if options.only_ask else SETTLING_SECONDS)
+        print(f"at rest after {wait_until_idle(PATIENCE_SECONDS):.0f} seconds", flush=True)
+        if options.live:
+            home = Path(running.enter_context(tempfile.TemporaryDirectory()))
+            access = Access(url=influx.url, org=influx.org, token=done.tokens["services"])
+            running.enter_context(live(access, RATE, home))
+        askings = {role: asking(influx, done.tokens[role], world, role) for role in READERS.values()}
         timings = [
-            timing
-            for audience, role in READERS.items()
-            for timing in pages(audience, asking(influx, done.tokens[role], world, role), options)
+            each for audience, role in READERS.items() for each in pages(audience, askings[role], options)
         ]
+        timings += alert_rules(askings["operator"], options)
     report(timings)
     if options.json:
         print(json.dumps({"generated": generated, "queries": msgspec.to_builtins(timings)}))
@@ -101,6 +114,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--at", help="address of an InfluxDB; without it one is started and thrown away")
     parser.add_argument("--only-ask", action="store_true", help="generate nothing")
+    parser.add_argument("--live", action="store_true", help="while payments come in")
     parser.add_argument("--panel", default="", help="only panels whose page or title has this text")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -175,6 +189,16 @@ def targets(page: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for panel in page["panels"]:
         for number, target in enumerate(panel.get("targets", ())):
             yield f"{panel['title']} [{number}]", target
+
+
+def alert_rules(general: Asking, options: argparse.Namespace) -> Iterator[Timing]:
+    """Ask each alert rule's question, of the time before now that it looks at."""
+    for rule in (*watching.RULES, *counting.RULES):
+        if options.panel in f"alert rules {rule.title}":
+            (question, *_) = rule_json(rule, 1)["data"]
+            now = datetime.now(UTC)
+            recent = msgspec.structs.replace(general, since=now - timedelta(seconds=rule.back), until=now)
+            yield timed("alert rules", rule.title, "", question["model"], recent, options.runs)
 
 
 def timed(page: str, panel: str, filtered: str, target: dict[str, Any], asking: Asking, runs: int) -> Timing:
