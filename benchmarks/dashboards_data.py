@@ -23,6 +23,7 @@ from txwatch.stores.influx.anomalies import pseudonymous
 from txwatch.stores.influx.connection import Access, Connection
 from txwatch.stores.influx.entities import entity_bucket
 from txwatch.stores.influx.layout import ANOMALIES, CASES, METRICS, TRAFFIC
+from txwatch.stores.influx.rollups import base_name
 from txwatch.stores.influx.store import InfluxStore
 from txwatch.stores.influx.surroundings import context_lines
 from txwatch.stores.influx.tasks import MOST
@@ -386,7 +387,8 @@ def _task(influx: InfluxdbServer, name: str) -> int:
     begin = time.monotonic()
     with InfluxDBClient(influx.url, influx.token, org=influx.org, timeout=600_000) as client:
         api = client.tasks_api()
-        (task,) = (t for t in api.find_tasks(org=influx.org, limit=MOST) if t.name == f"txwatch {name}")
+        found = {base_name(each.name): each for each in api.find_tasks(org=influx.org, limit=MOST)}
+        task = found[f"txwatch {name}"]
         run = api.run_manually(task.id)
         while not (ended := [r for r in api.get_runs(task.id) if r.id == run.id and r.finished_at]):
             time.sleep(0.2)

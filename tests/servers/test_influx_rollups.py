@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 from influx_tasks import Tasks
+from influxdb_client.client.write_api import SYNCHRONOUS
 
 from txwatch.clock import SystemClock
 from txwatch.model import Anomaly, AnomalyState, AnomalyType, Mode, Reason, Severity
 from txwatch.ports import RetentionPolicy, TrafficPoint
 from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.store import InfluxStore
+from txwatch.testing import ManualClock
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
@@ -117,6 +119,46 @@ def test_a_late_window_is_followed_however_old_its_hour(store, tasks, connection
     hours = rolled(connection, "traffic_1h")
     assert hours[old] == sums([*minutes(old, 60), late])
     assert hours[FULL_HOUR] == sums([*minutes(FULL_HOUR, 60)[1:], grown])
+
+
+def spoil(tasks, hour):
+    """Put an hour that no minutes add up to; only who computes it anew mends it."""
+    text = f"traffic,dimension=all,seconds=3600,value=% count=777i {int(hour.timestamp())}000000000"
+    tasks.client.write_api(SYNCHRONOUS).write("traffic_1h", record=text)
+
+
+def test_an_hour_whose_minutes_stayed_as_they_were_is_not_computed_again(influx_stores, tasks, connection):
+    """What was written an hour ago, before the task last succeeded, is left alone; what came since is not."""
+    clock = ManualClock(NOW - HOUR)
+    earlier = InfluxStore(influx_stores.access(), clock, pseudonym=lambda kind, raw: f"~{len(raw)}")
+    with closing(earlier):
+        old, other = FULL_HOUR - 30 * HOUR, FULL_HOUR - 60 * HOUR
+        earlier.put_traffic([*minutes(old, 60), *minutes(other, 60)])
+        tasks.run("traffic_1h")
+        spoil(tasks, old)
+        spoil(tasks, other)
+        clock.advance(HOUR)
+        grown = window(other, through=11, count=500)
+        earlier.put_traffic([grown])
+        tasks.run("traffic_1h")
+
+    hours = rolled(connection, "traffic_1h")
+    assert hours[old][0] == 777
+    assert hours[other] == sums([*minutes(other, 60)[1:], grown])
+
+
+def test_a_task_whose_text_changed_computes_everything_once(influx_stores, tasks, connection):
+    """A roll-up that learns something new has it for the past as well."""
+    clock = ManualClock(NOW - HOUR)
+    earlier = InfluxStore(influx_stores.access(), clock, pseudonym=lambda kind, raw: f"~{len(raw)}")
+    with closing(earlier):
+        earlier.put_traffic(minutes(FULL_HOUR - 30 * HOUR, 60))
+    tasks.run("traffic_1h")
+    spoil(tasks, FULL_HOUR - 30 * HOUR)
+    influx_stores.initialise(RetentionPolicy(traffic_1m=timedelta(days=40)))
+    tasks.run("traffic_1h")
+
+    assert rolled(connection, "traffic_1h")[FULL_HOUR - 30 * HOUR] == sums(minutes(FULL_HOUR, 60))
 
 
 def test_every_value_of_every_dimension_is_rolled_up(store, tasks, connection):

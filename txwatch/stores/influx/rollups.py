@@ -3,10 +3,16 @@
 Guarantee: a roll-up is computed anew from all of its parts, so running a task twice changes nothing.  It
 covers each hour (or day) with a part that was written since the task last succeeded, however old that hour
 is: late transactions are followed, and so is everything that came while InfluxDB ran no tasks.  What was
-written in the ten minutes before that success is looked at again, since writers' clocks and lost answers
-make parts appear behind their time.  Lost: nothing, as long as parts outlive the lateness of transactions.
+written in the ten minutes before that success began is looked at again, since writers' clocks and lost
+answers make parts appear behind their time; of anomalies, which say when they were found and may wait for
+InfluxDB, what was found in the day before.  Lost: nothing, as long as parts outlive the lateness of
+transactions.
+
+When it last succeeded stands in InfluxDB's own bucket `_tasks`, for three days unless told otherwise; after
+that, and when its text has changed, a task computes everything once.
 """
 
+import hashlib
 from datetime import timedelta
 
 import msgspec
@@ -22,11 +28,16 @@ NO_LIMIT = timedelta(days=400)
 
 
 class Rollup(msgspec.Struct, frozen=True, kw_only=True):
-    """One task: `name` finds it again."""
+    """One task: `name` finds it again; the name that it has in InfluxDB also tells its text."""
 
     name: str
     every: str
     flux: str
+
+
+def base_name(name: str) -> str:
+    """Return what a task is called, whatever its text, from its name in InfluxDB."""
+    return " ".join(name.split(" ")[:2])
 
 
 def rollups(policy: RetentionPolicy) -> tuple[Rollup, ...]:
@@ -42,18 +53,18 @@ def rollups(policy: RetentionPolicy) -> tuple[Rollup, ...]:
 
 
 def _task(name: str, every: str, body: str, values: dict[str, str | int]) -> Rollup:
-    full_name = f"txwatch {name}"
-    flux = (_HEAD + body) % {**values, "name": full_name, "every": every}
-    return Rollup(name=full_name, every=every, flux=flux)
+    mark = hashlib.sha256(repr((_HEAD, body, values)).encode()).hexdigest()[:8]
+    flux = (_HEAD + body) % {**values, "name": f"txwatch {name} {mark}", "every": every}
+    return Rollup(name=f"txwatch {name}", every=every, flux=flux)
 
 
 def _traffic(span: str, seconds: int, days: int) -> dict[str, str | int]:
     places = {"minutes": TRAFFIC[60], "bucket": TRAFFIC[seconds]}
-    return {"span": span, "seconds": seconds, "days": days, **places}
+    return {"span": span, "seconds": seconds, "days": days, "again": "10m", **places}
 
 
 def _counting(bucket: str, days: int) -> dict[str, str | int]:
-    return {"span": "1h", "days": days, "anomalies": ANOMALIES, "bucket": bucket}
+    return {"span": "1h", "days": days, "again": "1d", "anomalies": ANOMALIES, "bucket": bucket}
 
 
 def _days(kept: timedelta) -> int:
@@ -65,19 +76,29 @@ def _days(kept: timedelta) -> int:
 #
 # A stretch is a part of one day, "start/stop": from its first span that changed to the end of its last one.
 # Each is one query, since InfluxDB takes minutes to plan one for each hour of a month.
+#
+# `tasks.lastSuccess` would be the way to ask, but gives its default each time (influxdata/influxdb#25384).
+# In a task now() is the time that it was scheduled for, so the last run may have begun after that.
 _HEAD = """\
 import "array"
 import "date"
-import "influxdata/influxdb/tasks"
 import "strings"
 
 option task = {name: "%(name)s", every: %(every)s, offset: 30s}
 
-since = int(v: tasks.lastSuccess(orTime: 1970-01-01T00:00:00Z)) - int(v: 10m)
 oldest = date.truncate(t: date.sub(d: %(days)dd, from: now()), unit: 1d)
 newest = date.add(d: 1d, to: now())
 current = date.truncate(t: now(), unit: %(span)s)
 before = date.truncate(t: date.sub(d: %(span)s, from: now()), unit: %(span)s)
+succeeded =
+    from(bucket: "_tasks")
+        |> range(start: -7d, stop: newest)
+        |> filter(fn: (r) => r._measurement == "runs" and r.status == "success" and r._field == "name")
+        |> filter(fn: (r) => r._value == "%(name)s")
+        |> group()
+        |> max(column: "_time")
+        |> findColumn(fn: (key) => true, column: "_time")
+since = if length(arr: succeeded) == 0 then 0 else int(v: succeeded[0]) - int(v: %(again)s)
 
 stretches = (tables=<-) =>
     tables
@@ -98,9 +119,6 @@ stretches = (tables=<-) =>
         |> map(fn: (r) => ({stretch: string(v: r.start) + "/" + string(v: r.stop)}))
         |> findColumn(fn: (key) => true, column: "stretch")
 
-ends = (stretch) => strings.split(v: stretch, t: "/")
-start = (stretch) => time(v: ends(stretch)[0])
-stop = (stretch) => time(v: ends(stretch)[1])
 begin = (stretch) => time(v: strings.split(v: stretch, t: "/")[0])
 end = (stretch) => time(v: strings.split(v: stretch, t: "/")[1])
 latest = [string(v: before) + "/" + string(v: current), string(v: current) + "/" + string(v: newest)]

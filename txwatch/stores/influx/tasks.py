@@ -25,7 +25,7 @@ from influxdb_client import (
 )
 from influxdb_client.rest import ApiException
 
-from txwatch.stores.influx.rollups import Rollup
+from txwatch.stores.influx.rollups import Rollup, base_name
 from txwatch.stores.influx.work import Work
 
 MOST = 500
@@ -38,7 +38,7 @@ def install(work: Work, org: str, org_id: str | None, wanted: Sequence[Rollup]) 
         work.changes.extend(f"task {each.name} made" for each in wanted)
         return
     api = work.client.tasks_api()
-    present = {task.name: task for task in api.find_tasks(org_id=org_id, limit=MOST)}
+    present = {base_name(task.name): task for task in api.find_tasks(org_id=org_id, limit=MOST)}
     missing = [each for each in wanted if each.name not in present]
     for each in wanted:
         if each.name in present:
