@@ -36,6 +36,7 @@ from detectors.rules import commands as rules_commands
 from detectors.rules import warm as rules_warm
 from detectors.rules.check import ROOM_SECTIONS, Sections
 from detectors.series import warm as series_warm
+from detectors.series.calendar import Calendar
 from detectors.series.offline import score_series as score_series_file
 from detectors.service import DetectorService
 from detectors.settings import Feedback
@@ -55,7 +56,7 @@ from txwatch.workplace import Workplace, open_workplace
 
 def mount(app: typer.Typer, sections: Sections | None = None) -> None:
     """Add the detectors' commands to the root command; `sections` of the rules file are other rooms'."""
-    known = {"detectors": DetectorsSection, **(sections or {})}
+    known = {"detectors": DetectorsSection, "calendar": Calendar, **(sections or {})}
     app.command()(detect)
     app.command("score-series")(score_series)
     group = rules_commands.mount(app, known)

@@ -9,7 +9,8 @@ from detectors.guard import GuardSettings
 from detectors.rules.book import RuleBook, drafted_rules, version_of
 from detectors.rules.draft import Draft
 from detectors.rules.lists import read_files
-from detectors.series.traffic import TrafficSettings
+from detectors.series.calendar import Calendar
+from detectors.series.traffic import TrafficSection, TrafficSettings
 from detectors.settings import DetectionSettings, Severities
 from txwatch.canary import canaries_of
 from txwatch.rulesfile import RulesDocument, read_bytes
@@ -20,7 +21,7 @@ from txwatch.shipped import known_document, refusal, section
 class DetectorsSection(DetectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `detectors:` section of rules.yaml: transactions, traffic series, the guard of changes."""
 
-    traffic: TrafficSettings = TrafficSettings()
+    traffic: TrafficSection = TrafficSection()
     guard: GuardSettings = GuardSettings()
 
 
@@ -67,7 +68,7 @@ def _compiled(draft: Draft, window_seconds: int | None) -> Configuration:
     detection, version = _detection(document), version_of(draft)
     return Configuration(
         detection=detection,
-        traffic=_traffic(detection, window_seconds),
+        traffic=_traffic(detection, document, window_seconds),
         rulebook=lambda former=None: RuleBook(draft, version, former),
         draft=draft,
         version=version,
@@ -91,11 +92,14 @@ def _detection(document: RulesDocument) -> DetectorsSection:
     return msgspec.structs.replace(settings, severity=severity, base_currency=currency)
 
 
-def _traffic(detection: DetectorsSection, window_seconds: int | None) -> TrafficSettings:
-    """The traffic settings, with what they share with the other detectors."""
-    return msgspec.structs.replace(
-        detection.traffic,
+def _traffic(
+    detection: DetectorsSection, document: RulesDocument, window_seconds: int | None
+) -> TrafficSettings:
+    """The traffic settings, with what they share with the other detectors, and the calendar."""
+    own = msgspec.structs.asdict(detection.traffic)
+    return TrafficSettings(
+        **own | {"window_seconds": window_seconds or detection.traffic.window_seconds},
         rates={detection.base_currency: 1.0} | detection.rates,
         severity=detection.severity,
-        window_seconds=window_seconds or detection.traffic.window_seconds,
+        calendar=section(document, "calendar", Calendar, Calendar()),
     )

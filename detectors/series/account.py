@@ -17,7 +17,8 @@ NOUNS = {"count": "transactions", "amount": "in approved payments", "declined": 
 class Sum(msgspec.Struct, frozen=True, kw_only=True):
     """The sum of windows that spoke loudest: what was seen from `start` to `end`, and what was due.
 
-    `spread` is the standard deviation of what was due; `windows` how many windows the series has had.
+    `spread` is the standard deviation of what was due; `windows` how many windows the series has had; `note`
+    what is told of the day, where it is a holiday.
     """
 
     metric: str
@@ -30,6 +31,7 @@ class Sum(msgspec.Struct, frozen=True, kw_only=True):
     spread: float
     windows: int
     evidence: float
+    note: str = ""
 
     @property
     def band(self) -> tuple[float, float]:
@@ -94,7 +96,8 @@ def sentence(found: Sum) -> str:
     who = f"{found.kind} {found.entity}" if found.entity else "all traffic"
     span = f"from {_clock(found.start)} to {_clock(found.end)}"
     seen, due, least, most = (_number(value, found.metric) for value in (found.seen, found.due, low, high))
-    return f"{who}: {seen} {NOUNS[found.metric]} {span}, expected {due} ({least} to {most})"
+    told = f"{who}: {seen} {NOUNS[found.metric]} {span}, expected {due} ({least} to {most})"
+    return f"{told}; {found.note}" if found.note else told
 
 
 def _clock(moment: datetime) -> str:

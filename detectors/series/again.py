@@ -16,7 +16,7 @@ from detectors.series.serieskernel import kernel
 
 @kernel
 def amend_series(
-    state: Records, ages: Times, clocks: Times, before: Records, after: Records, out: Records
+    state: Records, ages: Times, clocks: Times, days: Times, before: Records, after: Records, out: Records
 ) -> None:
     """Correct rows of many series, then score every row since the oldest correction again.
 
@@ -24,6 +24,7 @@ def amend_series(
         state: the profiles, shape (series,).
         ages: how many rows ago each corrected row was, shape (rows,); 0 is the newest.
         clocks: the local clock at its start in milliseconds, shape (rows,).
+        days: which day each row counts as (`baseline.day_of`), shape (oldest age + 1, series).
         before: what was seen (fields value, exposure, largest; value nan: nothing), shape (rows, series).
         after: the same as it is now; what is equal to `before` is not touched.
         out: RESULT by age, shape (oldest age + 1, series); evidence of nan where nothing is judged again.
@@ -32,17 +33,18 @@ def amend_series(
         oldest = -1
         for row in range(len(ages)):
             if ages[row] < state[i].filled and _differs(before[row, i], after[row, i]):
-                _correct(state[i], ages[row], clocks[row], before[row, i], after[row, i])
+                day = days[ages[row], i]
+                _correct(state[i], ages[row], clocks[row], day, before[row, i], after[row, i])
                 oldest = max(oldest, ages[row])
         for age in range(oldest + 1):
-            judge(state[i], age, out[age, i])
+            judge(state[i], age, days[age, i], out[age, i])
 
 
 @kernel
-def judge(s: Record, age: int, out: Any) -> None:
-    """Score the row of so long ago into `out` (a RESULT)."""
+def judge(s: Record, age: int, day: int, out: Any) -> None:
+    """Score the row of so long ago, on such a day, into `out` (a RESULT)."""
     out.evidence = 0.0
-    doubt = doubt_of(s)
+    doubt = doubt_of(s, day)
     reach = 0
     seen = 0.0
     due = 0.0
@@ -86,7 +88,7 @@ def _differs(before: Any, after: Any) -> bool:
 
 
 @kernel
-def _correct(s: Record, age: int, clock: int, before: Any, after: Any) -> None:
+def _correct(s: Record, age: int, clock: int, day: int, before: Any, after: Any) -> None:
     at = (s.filled - 1 - age) % RING
     mean = s.ring_expected[at]
     variance = s.ring_variance[at]
@@ -94,7 +96,7 @@ def _correct(s: Record, age: int, clock: int, before: Any, after: Any) -> None:
         if before.exposure > 0:
             mean *= after.exposure / before.exposure
         else:
-            mean = expected(s, clock, after.exposure)
+            mean = expected(s, clock, day, after.exposure)
         variance = s.unit * mean + s.phi * mean * mean
     square = after.largest * after.largest
     for k in range(s.windows):

@@ -17,12 +17,16 @@ SOURCE = "series"
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
-    """Which series: its name, what it is about, its metric, and the length of its windows in seconds."""
+    """Which series: its name, what it is about, its metric, and the length of its windows in seconds.
+
+    `note` is what is told of the day beside it, where it is a holiday.
+    """
 
     name: str
     key: Key
     metric: str
     seconds: int
+    note: str = ""
 
     def start(self, window: int) -> datetime:
         """Return when a window begins."""
@@ -43,6 +47,7 @@ def sum_of(series: Series, last: int, found: Record, windows: int) -> Sum:
         spread=float(found["spread"]),
         windows=windows,
         evidence=float(found["evidence"]),
+        note=series.note,
     )
 
 

@@ -22,11 +22,12 @@ class ProfileBank:
         self._interval = interval_seconds
         self._state = new_state(interval_seconds, 0)
 
-    def step(self, local_ms: int, values: Floats, exposures: Floats, largest: Floats) -> Records:
+    def step(self, local_ms: int, days: Times, values: Floats, exposures: Floats, largest: Floats) -> Records:
         """Score one window of every series, then learn from it.
 
         Args:
             local_ms: start of the window on the local clock.
+            days: which day it counts as for each series (`days.Days`), shape (series,).
             values: what was seen, shape (series,); nan: nothing to be seen.
             exposures: 1, or what the value is a share of, shape (series,).
             largest: the largest single part of a value that is a sum of unequal parts, else 0.
@@ -36,23 +37,23 @@ class ProfileBank:
         """
         self._grow(len(values))
         out: Records = np.zeros(len(values), RESULT)
-        advance_series(self._state, local_ms, values, exposures, largest, out)
+        advance_series(self._state, local_ms, days, values, exposures, largest, out)
         return out
 
-    def amend(self, ages: Times, clocks: Times, before: Records, after: Records) -> Records:
+    def amend(self, ages: Times, clocks: Times, days: Times, before: Records, after: Records) -> Records:
         """Correct windows of so long ago; return one RESULT by age and series, nan where none is new.
 
         See `again.amend_series`; ages count windows back from the one that was scored last.
         """
         out: Records = np.zeros((int(ages.max()) + 1, len(self._state)), RESULT)
         out["evidence"] = np.nan
-        amend_series(self._state, ages, clocks, before, after, out)
+        amend_series(self._state, ages, clocks, days, before, after, out)
         return out
 
-    def judged(self, series: int, age: int) -> Record:
+    def judged(self, series: int, age: int, day: int) -> Record:
         """Return the RESULT of a window of so long ago of one series, as it is scored now."""
         out: Records = np.zeros(1, RESULT)
-        judge(self._state[series], age, out[0])
+        judge(self._state[series], age, day, out[0])
         return out[0]
 
     def stretch(self, series: int, age: int, rows: int) -> Record:

@@ -24,6 +24,8 @@ HOUR_PRIOR = 1.0
 SEASON_PRIOR = 2.0
 SEASON_ENOUGH = 150.0
 SMALLEST = 0.02
+HOLIDAY = 7
+"""Added to the weekday that a holiday is like."""
 
 FIELDS = [
     ("rows", np.int64),
@@ -62,18 +64,18 @@ def collect(s: Record, local_ms: int, value: float, exposure: float) -> None:
 
 
 @kernel
-def expected(s: Record, local_ms: int, exposure: float) -> float:
-    """Return what this row is expected to be, in the unit of the values."""
-    rate = _level(s) * _season(s, local_ms) * _weekday(s, _day(local_ms) % 7)
+def expected(s: Record, local_ms: int, day: int, exposure: float) -> float:
+    """Return what this row is expected to be, in the unit of the values; `day` as `day_of` has it."""
+    rate = _level(s) * _season(s, local_ms) * _weekday(s, day % 7)
     floor = SMALLEST * max(s.unit, 1e-12) * min(exposure, 1.0)
-    return float(max(exposure * rate * _hour(s, _hour_of_week(local_ms)), floor))
+    return float(max(exposure * rate * _hour(s, _hour_of_week(local_ms, day)), floor))
 
 
 @kernel
-def learn(s: Record, local_ms: int, value: float, exposure: float, weight: float) -> None:
+def learn(s: Record, local_ms: int, day: int, value: float, exposure: float, weight: float) -> None:
     """Move every factor a little towards this row; `weight` below one where the row is suspect."""
     level, season = _level(s), _season(s, local_ms)
-    weekday_at, hour_at = _day(local_ms) % 7, _hour_of_week(local_ms)
+    weekday_at, hour_at = day % 7, _hour_of_week(local_ms, day)
     weekday, hour = _weekday(s, weekday_at), _hour(s, hour_at)
     _learn_level(s, value, exposure * season * weekday * hour, weight)
     _learn_season(s, _season_bin(s, local_ms), value, exposure * level * weekday * hour, weight)
@@ -98,6 +100,12 @@ def new_day(s: Record, local_ms: int) -> None:
     _normalise_weekdays(s)
     for weekday in range(7):
         _normalise_hours(s, weekday * 24)
+
+
+@kernel
+def day_of(local_ms: int) -> int:
+    """Return the weekday, 0 a Monday; who knows of a holiday adds HOLIDAY to the weekday that it is like."""
+    return _day(local_ms) % 7
 
 
 @kernel
@@ -216,8 +224,8 @@ def _day(local_ms: int) -> int:
 
 
 @kernel
-def _hour_of_week(local_ms: int) -> int:
-    return (_day(local_ms) % 7) * 24 + local_ms % DAY_MS // 3_600_000
+def _hour_of_week(local_ms: int, day: int) -> int:
+    return day % 7 * 24 + local_ms % DAY_MS // 3_600_000
 
 
 @kernel

@@ -19,7 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from detectors.series.baseline import DAY_MS, FIELDS, SEASON_BINS, collect, expected, learn, new_day
+from detectors.series.baseline import (
+    DAY_MS,
+    FIELDS,
+    HOLIDAY,
+    SEASON_BINS,
+    collect,
+    day_of,
+    expected,
+    learn,
+    new_day,
+)
 from detectors.series.method import Floats, Record, Records, Times
 from detectors.series.serieskernel import kernel
 
@@ -134,12 +144,18 @@ class Profile:
 def _advance_rows(state: Records, local_ms: Times, values: Floats, out: Records) -> None:
     """One series, many rows."""
     for i in range(len(values)):
-        advance(state[0], local_ms[i], values[i], 1.0, 0.0, out[i])
+        advance(state[0], local_ms[i], day_of(local_ms[i]), values[i], 1.0, 0.0, out[i])
 
 
 @kernel
 def advance_series(
-    state: Records, local_ms: int, values: Floats, exposures: Floats, largest: Floats, out: Records
+    state: Records,
+    local_ms: int,
+    days: Times,
+    values: Floats,
+    exposures: Floats,
+    largest: Floats,
+    out: Records,
 ) -> None:
     """Many series, one row each; nan is an empty row: nothing to judge, nothing to learn, no gap."""
     for i in range(len(values)):
@@ -147,13 +163,16 @@ def advance_series(
             _be_silent(out[i])
             _pass_by(state[i], local_ms)
         else:
-            advance(state[i], local_ms, values[i], exposures[i], largest[i], out[i])
+            advance(state[i], local_ms, days[i], values[i], exposures[i], largest[i], out[i])
 
 
 @kernel
-def advance(s: Record, local_ms: int, value: float, exposure: float, largest: float, out: Any) -> None:
+def advance(
+    s: Record, local_ms: int, day: int, value: float, exposure: float, largest: float, out: Any
+) -> None:
     """Score one row of one series into `out` (a RESULT), then learn from it.
 
+    `day` is as `baseline.day_of` has it; on a holiday what is expected is doubted, and little is learnt.
     `largest` is the largest part of a value that is a sum of unequal parts (payments), else 0.
     """
     _be_silent(out)
@@ -162,12 +181,13 @@ def advance(s: Record, local_ms: int, value: float, exposure: float, largest: fl
         return
     if s.awake:
         new_day(s, local_ms)
-        mean = expected(s, local_ms, exposure)
+        mean = expected(s, local_ms, day, exposure)
         variance = s.unit * mean + s.phi * mean * mean
         _add(s, value, mean, variance, largest * largest)
-        _scan(s, out)
+        _scan(s, day, out)
         _band(s, mean, variance, out)
-        _learn(s, local_ms, value, exposure, mean, variance, _weight(s, out.evidence))
+        weight = SUSPECT_WEIGHT if is_holiday(day) else _weight(s, out.evidence)
+        _learn(s, local_ms, day, value, exposure, mean, variance, weight)
     else:
         collect(s, local_ms, value, exposure)
         _first_unit(s)
@@ -246,10 +266,10 @@ def _add(s: Record, value: float, mean: float, variance: float, square: float) -
 
 
 @kernel
-def _scan(s: Record, out: Any) -> None:
+def _scan(s: Record, day: int, out: Any) -> None:
     """Find the window that speaks loudest; one that is not full yet stays silent."""
     out.evidence = 0.0
-    doubt = doubt_of(s)
+    doubt = doubt_of(s, day)
     for k in range(s.windows):
         if s.filled < s.lengths[k]:
             break
@@ -257,7 +277,8 @@ def _scan(s: Record, out: Any) -> None:
             continue
         scale = scale_of(s, k)
         variance = max(s.sum_variance[k], s.sum_square[k])
-        _learn_median(s, k, abs(_signed_root(s.sum_seen[k], s.sum_expected[k], variance)))
+        if not is_holiday(day):
+            _learn_median(s, k, abs(_signed_root(s.sum_seen[k], s.sum_expected[k], variance)))
         weigh(s.lengths[k], s.sum_seen[k], s.sum_expected[k], variance, scale, doubt, out)
 
 
@@ -283,8 +304,16 @@ def scale_of(s: Record, k: int) -> float:
 
 
 @kernel
-def doubt_of(s: Record) -> float:
-    """Share by which a baseline may be wrong that has not seen every weekday yet; gone in two weeks."""
+def is_holiday(day: int) -> bool:
+    """Tell whether a day, as `baseline.day_of` has it, is a holiday."""
+    return bool(day >= HOLIDAY)
+
+
+@kernel
+def doubt_of(s: Record, day: int) -> float:
+    """Share by which a baseline may be wrong: on holidays, and until every weekday was seen (two weeks)."""
+    if is_holiday(day):
+        return FIRST_DOUBT
     days = s.rows / s.rows_per_day
     return float(FIRST_DOUBT * min(max(2.0 - days / TRUSTING_DAYS, 0.0), 1.0))
 
@@ -329,12 +358,19 @@ def _weight(s: Record, evidence: float) -> float:
 
 @kernel
 def _learn(
-    s: Record, local_ms: int, value: float, exposure: float, mean: float, variance: float, weight: float
+    s: Record,
+    local_ms: int,
+    day: int,
+    value: float,
+    exposure: float,
+    mean: float,
+    variance: float,
+    weight: float,
 ) -> None:
     deviation = math.sqrt(variance)
     clipped = min(max(value, mean - 4.0 * deviation), mean + 4.0 * deviation)
     early = s.rows < 2.0 * s.rows_per_day
-    learn(s, local_ms, value if early else clipped, exposure, weight)
+    learn(s, local_ms, day, value if early else clipped, exposure, weight)
     if s.rows > NEUTRAL_DAYS * s.rows_per_day:
         limit = 400.0 if s.fractional else 9.0
         _learn_dispersion(s, mean, min((value - mean) ** 2, limit * variance), weight)

@@ -1,4 +1,4 @@
-"""The band that people see: STL on hourly sums, refit once a day of event time.
+"""The band that people see: STL on hourly means of a week's season, refit once a day of event time.
 
 Seasonal-trend decomposition by LOESS (Cleveland et al., Journal of Official Statistics, 1990; the
 implementation of statsmodels), robust, on at most four weeks.  A refit costs some milliseconds a
@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from detectors.series.method import Floats, Records
+from detectors.series.method import Floats, Record, Records
 from detectors.series.snapshot import dump_records, restored_records
 
 HOUR_MS = 3_600_000
 DAY_HOURS = 24
-KEPT_HOURS = 28 * DAY_HOURS
+WEEK_HOURS = 7 * DAY_HOURS
+KEPT_HOURS = 4 * WEEK_HOURS
 SEASONS = 2
 
 STATE = np.dtype(
@@ -35,8 +36,10 @@ STATE = np.dtype(
 class StlBands:
     """What each series is expected to be in a window, from STL on its own past, refit once a day.
 
-    Silent (nan) until two whole seasons of a day have been seen.  Every fit uses closed hours only, and
-    holds for the next 24 hours.  Refits are spread over the hours of the day by the series' number.
+    Silent (nan) until two whole weeks have been seen: a season of a day alone takes every Sunday for a change
+    of level.  Every fit uses closed hours only, and holds for the next 24 hours.  Refits are spread over the
+    hours of the day by the series' number.  Hours of which nothing is known (holidays, the hour that clocks
+    leave out, a long pause) are filled in by those a week before, so that the season keeps its place.
     """
 
     def __init__(self) -> None:
@@ -45,11 +48,11 @@ class StlBands:
     def step(self, local_ms: int, values: Floats) -> Floats:
         """Return what was expected of this window, shape (series,), then learn it; nan values are none."""
         self._grow(len(values))
-        hour = local_ms // HOUR_MS
-        for number in np.flatnonzero((self._state["hour"] != hour) & (self._state["windows"] > 0)):
-            self._close_hour(int(number))
-        self._state["hour"] = hour
-        known = np.isfinite(values)
+        hour, known = local_ms // HOUR_MS, np.isfinite(values)
+        ended = known & (self._state["hour"] != hour) & (self._state["windows"] > 0)
+        for number in np.flatnonzero(ended).tolist():
+            self._close_hour(number, hour)
+        self._state["hour"][known] = hour
         self._state["running"] += np.where(known, values, 0.0)
         self._state["windows"] += known
         return self._expected(local_ms)
@@ -67,15 +70,21 @@ class StlBands:
         if missing > 0:
             self._state = np.concatenate([self._state, np.zeros(missing, STATE)])
 
-    def _close_hour(self, number: int) -> None:
-        """Keep the hour's mean per window and, when it is this series' turn, refit."""
+    def _close_hour(self, number: int, hour: int) -> None:
+        """Keep the mean per window of what was seen before this hour; refit when it is the series' turn."""
         s = self._state[number]
-        s["history"][s["hours"] % KEPT_HOURS] = s["running"] / s["windows"]
-        s["hours"] += 1
+        before, missing = int(s["hours"]), max(0, int(hour - s["hour"]) - 1)
+        if missing >= KEPT_HOURS:
+            self._state[number] = np.zeros(1, STATE)[0]
+            return
+        _keep(s, s["running"] / s["windows"])
+        for _ in range(missing):
+            _keep(s, s["history"][(s["hours"] - min(WEEK_HOURS, s["hours"])) % KEPT_HOURS])
         s["running"], s["windows"] = 0.0, 0
-        if s["hours"] >= SEASONS * DAY_HOURS and (s["hours"] + number) % DAY_HOURS == 0:
+        is_due = (s["hours"] + number) // DAY_HOURS > (before + number) // DAY_HOURS
+        if s["hours"] >= SEASONS * WEEK_HOURS and is_due:
             past = np.roll(s["history"], -(s["hours"] % KEPT_HOURS))[-min(s["hours"], KEPT_HOURS) :]
-            s["forecast"] = next_season(past, DAY_HOURS)
+            s["forecast"] = next_season(past, WEEK_HOURS)[:DAY_HOURS]
             s["fitted"] = s["hours"]
 
     def _expected(self, local_ms: int) -> Floats:
@@ -88,6 +97,11 @@ class StlBands:
         other = state["forecast"][rows, (ahead + (1 if into > 0 else -1)) % DAY_HOURS]
         value = here + abs(into) * (other - here)
         return np.where((state["fitted"] > 0) & (ahead <= 2 * DAY_HOURS), np.maximum(value, 0.0), np.nan)
+
+
+def _keep(s: Record, mean: float) -> None:
+    s["history"][s["hours"] % KEPT_HOURS] = mean
+    s["hours"] += 1
 
 
 def next_season(past: Floats, period: int) -> Floats:
@@ -103,5 +117,6 @@ def next_season(past: Floats, period: int) -> Floats:
     # A second or two to import: not for every command, but once, when warming up or at the first refit.
     from statsmodels.tsa.seasonal import STL  # noqa: PLC0415 - see above
 
-    fit = STL(past, period=period, robust=True, trend_jump=6, low_pass_jump=6).fit()
+    jump = max(1, period // 7)
+    fit = STL(past, period=period, robust=True, seasonal_deg=0, trend_jump=jump, low_pass_jump=jump).fit()
     return np.asarray(fit.trend[-1] + fit.seasonal[-period:])

@@ -3,15 +3,18 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from msgspec import Meta
 
 from detectors.series.asanomaly import Series, anomaly_of
 from detectors.series.bank import ProfileBank
+from detectors.series.baseline import HOLIDAY
+from detectors.series.calendar import Calendar, Days
 from detectors.series.events import Events, Raised
 from detectors.series.grade import hundreds, steps
 from detectors.series.local_time import local_ms
@@ -43,28 +46,40 @@ REMARKABLE = 50.0
 """The score from which on a merchant's empty window is kept."""
 
 
-class TrafficSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is watched, and how calmly.
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Most = Annotated[int, Meta(ge=0)]
+
+
+class TrafficSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section `detectors.traffic` of rules.yaml: what is watched, and how calmly.
 
     Times are event time.  `threshold` is evidence, minus log10 of the tail probability.  What comes late
-    is judged again for `amend_minutes`, or as long as the profiles remember (`past.Past`).  `rates` are
-    values of currencies in the base currency (see `windows.OpenWindows`).
+    is judged again for `amend_minutes`, or as long as the profiles remember (`past.Past`).
     """
 
-    window_seconds: int = 60
-    grace_seconds: float = 5.0
-    threshold: float = EVIDENCE_THRESHOLD
-    rest_minutes: float = 30.0
-    amend_minutes: float = 180.0
-    channels: int = 10
-    countries: int = 20
-    statuses: int = 5
-    merchants: int = 50
-    choice_hours: float = 6.0
-    least_transactions: int = 30
-    zone: str = "UTC"
+    window_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    grace_seconds: NotNegative = 5.0
+    threshold: Positive = EVIDENCE_THRESHOLD
+    rest_minutes: Positive = 30.0
+    amend_minutes: NotNegative = 180.0
+    channels: Most = 10
+    countries: Most = 20
+    statuses: Most = 5
+    merchants: Most = 50
+    choice_hours: Positive = 6.0
+    least_transactions: Most = 30
+
+
+class TrafficSettings(TrafficSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same with what stands in other sections.
+
+    `rates` are values of currencies in the base currency (see `windows.OpenWindows`).
+    """
+
     rates: dict[str, float] = {}
     severity: Severities = Severities()
+    calendar: Calendar = Calendar()
 
 
 class TrafficWatch:
@@ -86,6 +101,7 @@ class TrafficWatch:
         caps = {"channel": s.channels, "country": s.countries, "status": s.statuses, "merchant": s.merchants}
         period = max(1, round(s.choice_hours * 3600 / s.window_seconds))
         rest = max(1, round(s.rest_minutes * 60 / s.window_seconds))
+        self._days = Days(s.calendar)
         self._windows = OpenWindows(s.window_seconds, s.grace_seconds, s.rates)
         self._watched = Watched(caps, period, s.least_transactions)
         self._bank = ProfileBank(s.window_seconds)
@@ -178,8 +194,10 @@ class TrafficWatch:
         self._watched.note(window, totals)
         seen = self._measure(totals)
         clock = self._clock(window)
-        found = self._bank.step(clock, seen["value"], seen["exposure"], seen["largest"])
-        eye = self._bands.step(clock, np.where(self._metric() == COUNT, seen["value"], np.nan))
+        days = self._days.of(clock, self._watched.keys)
+        found = self._bank.step(clock, days, seen["value"], seen["exposure"], seen["largest"])
+        is_shown = (self._metric() == COUNT) & (days < HOLIDAY)
+        eye = np.where(is_shown, self._bands.step(clock, np.where(is_shown, seen["value"], np.nan)), np.nan)
         raised = self._events.step(window, found["evidence"])
         judged = judged_of(seen, _with_band(found, eye), np.maximum(seen["exposure"], 1.0))
         self._past.keep(window, judged)
@@ -199,7 +217,9 @@ class TrafficWatch:
         after = with_late(before, more, self._metric() == DECLINED)
         ages = self._past.newest - np.array(windows, np.int64)
         clocks = np.array([self._clock(window) for window in windows], np.int64)
-        found = self._bank.amend(ages, clocks, seen_in(before), after)
+        since = range(self._past.newest, min(windows) - 1, -1)
+        days = np.stack([self._days.of(self._clock(window), self._watched.keys) for window in since])
+        found = self._bank.amend(ages, clocks, days, seen_in(before), after)
         changed = self._past.correct(windows, after, found["evidence"])
         points = [
             point
@@ -217,7 +237,8 @@ class TrafficWatch:
             for raised in self._events.amend(series, oldest, first, self._past.evidence(series)):
                 age, event = newest - raised.window, raised.event
                 told = self._bank.stretch(series, age, event.rows) if event.withdrawn else None
-                found = self._bank.judged(series, age) if told is None else told
+                day = self._days.of(self._clock(raised.window), self._watched.keys)[series]
+                found = self._bank.judged(series, age, day) if told is None else told
                 anomalies.append(self._anomaly(raised, found, now, late=True))
         return anomalies
 
@@ -234,7 +255,7 @@ class TrafficWatch:
 
     def _clock(self, window: int) -> int:
         start = np.array([window * self._settings.window_seconds * 1000], np.int64)
-        return int(local_ms(start, self._settings.zone)[0])
+        return int(local_ms(start, self._settings.calendar.zone)[0])
 
     def _points(
         self, window: int, judged: Records, which: npt.NDArray[np.intp] | None = None
@@ -265,12 +286,19 @@ class TrafficWatch:
     def _anomaly(self, raised: Raised, found: Record, now: datetime | None, *, late: bool = False) -> Anomaly:
         number = raised.event.series
         windows = int(self._bank.windows_seen()[number])
-        return anomaly_of(self._series_of(number), raised, found, windows, now=now, late=late)
+        series = self._series_of(number, raised.window)
+        return anomaly_of(series, raised, found, windows, now=now, late=late)
 
-    def _series_of(self, number: int) -> Series:
-        watched, seconds = self._watched, self._settings.window_seconds
-        metric = METRICS[watched.metrics[number]]
-        return Series(name=watched.names[number], key=watched.keys[number], metric=metric, seconds=seconds)
+    def _series_of(self, number: int, window: int) -> Series:
+        """Return a series as it is told of in a window."""
+        key = self._watched.keys[number]
+        return Series(
+            name=self._watched.names[number],
+            key=key,
+            metric=METRICS[self._watched.metrics[number]],
+            seconds=self._settings.window_seconds,
+            note=self._days.note(self._clock(window), key),
+        )
 
     def _start(self, window: int) -> datetime:
         return datetime.fromtimestamp(0, UTC) + timedelta(seconds=window * self._settings.window_seconds)

@@ -4,15 +4,16 @@ import numpy as np
 
 from detectors.series.bank import ProfileBank
 from detectors.series.past import seen_of
-from detectors.series.stl import DAY_HOURS, SEASONS, next_season
+from detectors.series.stl import SEASONS, WEEK_HOURS, next_season
 
 
 def warm_up() -> None:
     """Run one made-up window and one refit; seconds on a fresh machine, less from the cache."""
     one = np.ones(1)
     bank, seen = ProfileBank(60.0), seen_of(one, one, np.zeros(1))[np.newaxis]
-    bank.step(0, one, one, np.zeros(1))
-    bank.amend(np.zeros(1, np.int64), np.zeros(1, np.int64), seen, seen)
-    bank.judged(0, 0)
+    row, table = np.zeros(1, np.int64), np.zeros((1, 1), np.int64)
+    bank.step(0, row, one, one, np.zeros(1))
+    bank.amend(row, row, table, seen, seen)
+    bank.judged(0, 0, 0)
     bank.stretch(0, 0, 1)
-    next_season(np.arange(float(SEASONS * DAY_HOURS)), DAY_HOURS)
+    next_season(np.arange(float(SEASONS * WEEK_HOURS)), WEEK_HOURS)

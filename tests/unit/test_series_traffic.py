@@ -8,7 +8,7 @@ import pytest
 
 from detectors.series.account import Sum, code, sentence
 from detectors.series.events import Events
-from detectors.series.stl import next_season
+from detectors.series.stl import HOUR_MS, StlBands, next_season
 from detectors.series.traffic import TrafficSettings, TrafficWatch
 from detectors.series.watched import Watched
 from detectors.series.windows import OpenWindows
@@ -336,6 +336,31 @@ def test_an_event_ends_after_its_rest():
     ]
 
     assert raised == [(0, 0, 0), (3, 0, 1), (8, 8, 0)]
+
+
+@pytest.mark.parametrize("last", range(7))
+def test_stl_with_a_season_of_a_week_knows_the_day_after_a_sunday(last):
+    """Of a shop with quiet Sundays every next day is expected within a tenth, whatever weekday it is."""
+    hours = np.arange(24 * (21 + last + 1))
+    mean = np.where((hours % 24 >= 8) & (hours % 24 < 20), 60.0, 3.0) * np.where(
+        hours // 24 % 7 == 6, 1 / 3, 1
+    )
+    seen = np.random.default_rng(1).poisson(12 * mean) / 12
+
+    ahead = next_season(seen[:-24], 168)[:24]
+
+    assert np.abs(ahead - mean[-24:]).sum() < 0.1 * mean[-24:].sum()
+
+
+def test_the_hour_that_clocks_leave_out_moves_no_season():
+    """After a missing hour each hour of the day is still expected to be what it was."""
+    bands, last = StlBands(), 23 * 24 + 10
+    for hour in range(last):
+        if hour != 20 * 24 + 2:
+            for part in (0, HOUR_MS // 2):
+                found = bands.step(hour * HOUR_MS + part, np.array([float(hour % 24)]))
+
+    assert found[0] == pytest.approx((last - 1) % 24, abs=0.3)
 
 
 def test_stl_carries_trend_and_season_forward():
