@@ -1,7 +1,8 @@
 """One fitted forest with all that belongs to it: trees, the tail of its scores, where it comes from."""
 
 import hashlib
-from typing import Final
+from importlib.metadata import version
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -15,7 +16,8 @@ from detectors.settings import Forest
 from detectors.snapshot import PackedArray, pack, unpack
 from detectors.state import State
 from detectors.state import Table as Shape
-from detectors.trees import Sample, Trees, isolation, tree_tables
+from detectors.trees import FEATURE_NAMES, Sample, Trees, isolation, tree_tables
+from txwatch import __version__
 from txwatch.errors import SnapshotError
 
 _RESOLUTION = 20.0
@@ -116,23 +118,35 @@ class FittedForest:
         """Forget the forest."""
         self.state["facts"][:] = 0
 
+    def facts(self) -> dict[str, Any]:
+        """Return what it was fitted to, and by what."""
+        made = {"features": list(FEATURE_NAMES), "versions": _versions()}
+        return made | {name: int(value) for name, value in msgspec.structs.asdict(self.origin).items()}
+
     def payload(self) -> bytes:
-        """Return trees and origin as bytes, for a registry."""
-        return msgspec.msgpack.encode(
-            _Payload(trees=pack({name: self.state[name] for name in _TREES}), origin=self.origin)
-        )
+        """Return trees, origin and the names of the features as bytes, for a registry."""
+        trees = pack({name: self.state[name] for name in _TREES})
+        return msgspec.msgpack.encode(_Payload(trees=trees, origin=self.origin, features=FEATURE_NAMES))
 
 
 def unpacked(payload: bytes) -> tuple[Trees, Origin]:
-    """Return what `payload` was made of; raises SnapshotError where it is damaged."""
+    """Return what `payload` was made of; raises SnapshotError where it is damaged or of other features."""
     try:
         kept = msgspec.msgpack.decode(payload, type=_Payload)
         trees = Trees(**unpack(kept.trees))
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise SnapshotError(f"the model is damaged or of another version: {error}") from error
+    if kept.features not in {(), FEATURE_NAMES}:
+        raise SnapshotError("the model was fitted to the deviations of other detectors than there are now")
     return trees, kept.origin
+
+
+def _versions() -> dict[str, str]:
+    return {"txwatch": __version__} | {name: version(name) for name in ("scikit-learn", "numpy")}
 
 
 class _Payload(msgspec.Struct, frozen=True, kw_only=True):
     trees: dict[str, PackedArray]
     origin: Origin
+    features: tuple[str, ...] = ()
+    """None named: the payload is older than their names."""

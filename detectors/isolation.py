@@ -255,7 +255,7 @@ class Isolation:
     ) -> None:
         """Say what happened to a forest; one that was judged, `beside` the one that counted."""
         is_new = event is ModelEvent.FITTED
-        facts = msgspec.to_builtins(forest.origin if is_new else forest.held_back)
+        facts = forest.facts() if is_new else msgspec.to_builtins(forest.held_back)
         if beside is not None:
             facts["champion"] = msgspec.to_builtins(beside)
         self._changes.append(

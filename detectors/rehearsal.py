@@ -15,10 +15,10 @@ import polars as pl
 
 from detectors.engine import Engine
 from detectors.kernels.tail import SILENT
+from detectors.ordinary import complete, stream
 from detectors.rulebook import RuleBook
 from detectors.scored import Scored
 from detectors.settings import DetectionSettings
-from detectors.testing import complete, stream
 from txwatch.canary import anomalies_of
 from txwatch.model import Anomaly, Reason, Severity
 

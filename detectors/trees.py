@@ -1,18 +1,21 @@
 """Isolation trees as arrays: grown by scikit-learn, kept and walked as perfect binary trees."""
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from detectors.kernels.forest import forest_scores
-from detectors.settings import Forest
+from detectors.settings import DetectorName, Forest
 from detectors.state import State, Table
 from detectors.types import Floats
 
 FEATURES: Final = 16
 """Room for deviations; what is not used stays 0 and is never split by."""
+
+FEATURE_NAMES: Final[tuple[str, ...]] = get_args(DetectorName)[: get_args(DetectorName).index("forest")]
+"""The detectors whose deviations these are, by column: one that is switched off leaves its column empty."""
 
 DEPTH: Final = 8
 LEAVES: Final = 2**DEPTH

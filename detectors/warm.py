@@ -1,8 +1,8 @@
 """Compiling every kernel before the first transaction comes."""
 
 from detectors.engine import Engine
+from detectors.ordinary import stream
 from detectors.settings import DetectionSettings, Forest
-from detectors.testing import stream
 
 
 def warm_up() -> None:

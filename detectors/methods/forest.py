@@ -12,7 +12,7 @@ from detectors.method import Evidence, Found, silent
 from detectors.rows import Rows
 from detectors.settings import DetectionSettings
 from detectors.state import State
-from detectors.trees import FEATURES, Sample
+from detectors.trees import FEATURE_NAMES, FEATURES, Sample
 from detectors.types import Flags, Hashes, Times
 from txwatch.model import AnomalyType
 from txwatch.registry import ModelChange
@@ -38,6 +38,7 @@ class IsolationOfDeviations:
 
     def __init__(self, settings: DetectionSettings) -> None:
         self._isolation = Isolation(settings.forest)
+        self._columns = [k for k, name in enumerate(FEATURE_NAMES) if name not in settings.off]
 
     def states(self) -> Mapping[str, State]:
         """Return the kept sample, the forests and the tails of their scores."""
@@ -48,7 +49,7 @@ class IsolationOfDeviations:
         if not so_far:
             return silent(len(rows))
         suspected = np.max([found.log_odds for found in so_far], axis=0) >= SUSPECTED
-        return self._isolation.score(rows.times, rows.keys, deviations(so_far), suspected)
+        return self._isolation.score(rows.times, rows.keys, deviations(so_far, self._columns), suspected)
 
     def sentence(self, found: Found) -> str:
         """Return how alone the row stands."""
@@ -83,9 +84,9 @@ class IsolationOfDeviations:
         return self._isolation.champion.version if self._isolation.champion.is_there else ""
 
 
-def deviations(so_far: Sequence[Evidence]) -> Sample:
-    """Return log(observed / expected) of each method, 0 where unknown; shape (n, FEATURES)."""
+def deviations(so_far: Sequence[Evidence], columns: Sequence[int]) -> Sample:
+    """Return log(observed / expected) of each method in its column, 0 where unknown; shape (n, FEATURES)."""
     x = np.zeros((len(so_far[0].log_odds), FEATURES), dtype=np.float32)
-    for k, found in enumerate(so_far[:FEATURES]):
-        log_deviation(found.observed, found.expected, k, x)
+    for found, column in zip(so_far, columns, strict=True):
+        log_deviation(found.observed, found.expected, column, x)
     return x

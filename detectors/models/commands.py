@@ -62,6 +62,10 @@ def show(number: Number, *, as_json: AsJson = False) -> None:
         f"  left out    {facts['left_out']:,} kept ones so far that were flagged or confirmed as frauds"
     )
     typer.echo(f"  held back   {figures(model.held_back)}")
+    if "features" in facts:
+        made = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+        typer.echo(f"  features    deviations of {', '.join(facts['features'])}")
+        typer.echo(f"  made with   {made}")
 
 
 @commands.command()

@@ -9,9 +9,9 @@ from detectors.features import FeatureState
 from detectors.kernels.tail import SILENT
 from detectors.method import Evidence, Found, level_word
 from detectors.methods import METHODS
+from detectors.ordinary import complete, stream
 from detectors.rows import RowsBuilder
 from detectors.settings import DetectionSettings, Forest
-from detectors.testing import complete, stream
 from txwatch.columns import TRANSACTION
 
 SETTINGS = DetectionSettings(forest=Forest(warm_up=1000))

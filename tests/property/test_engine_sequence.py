@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.engine import Engine
+from detectors.ordinary import START, stream
 from detectors.settings import DetectionSettings, Forest
-from detectors.testing import START, stream
 
 SETTINGS = DetectionSettings(
     rates={"USD": 0.9}, budget_per_day=5.0, remember_ids=512, forest=Forest(warm_up=700, refit_days=1)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from detectors.testing import stream
+from detectors.ordinary import stream
 from txwatch.cli import app
 
 

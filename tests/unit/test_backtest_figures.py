@@ -13,9 +13,9 @@ from detectors.backtest.reliability import reliability
 from detectors.backtest.told import told
 from detectors.backtest.truth import read_truth
 from detectors.engine import Engine
+from detectors.ordinary import stream
 from detectors.settings import DetectionSettings
 from detectors.severity import score_at
-from detectors.testing import stream
 from txwatch.errors import InputError
 
 ROWS = 4000

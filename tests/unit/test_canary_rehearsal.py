@@ -13,9 +13,9 @@ from detectors.detection import Detection
 from detectors.joining import Joining
 from detectors.kernels.tail import SILENT
 from detectors.methods.user_amount import UserAmount
+from detectors.ordinary import stream
 from detectors.planning.history import between
 from detectors.rehearsal import FINDERS
-from detectors.testing import stream
 from txwatch.canary import Canaries, parted
 from txwatch.columns import FEED
 from txwatch.model import Mode

@@ -13,8 +13,8 @@ import pytest
 from detectors.backtest.contest import Contender, contest
 from detectors.backtest.figures import Figures, Plan, figures_of, judge
 from detectors.engine import Engine
+from detectors.ordinary import complete
 from detectors.settings import DetectionSettings
-from detectors.testing import complete
 
 ROWS, DAYS = 30_000, 30
 BUDGET = 20.0

@@ -9,9 +9,9 @@ import pytest
 
 from detectors.drift import DriftWatch, upper_twentieth
 from detectors.engine import Engine
+from detectors.ordinary import stream
 from detectors.rows import milliseconds
 from detectors.settings import DetectionSettings, Drift, Severities
-from detectors.testing import stream
 from txwatch.model import AnomalyType, Severity
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

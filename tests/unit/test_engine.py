@@ -8,9 +8,13 @@ import polars as pl
 import pytest
 
 from detectors.engine import Engine
+from detectors.features import FeatureState
 from detectors.methods import FEEDBACK, METHODS
+from detectors.methods.forest import IsolationOfDeviations
+from detectors.ordinary import complete, stream
+from detectors.rows import RowsBuilder
 from detectors.settings import DetectionSettings, DetectorName, Severities
-from detectors.testing import complete, stream
+from detectors.trees import FEATURE_NAMES, FEATURES
 from txwatch.errors import SnapshotError
 from txwatch.model import Severity, transaction_anomaly_id
 
@@ -205,6 +209,31 @@ def test_a_detector_can_be_switched_off():
 
     assert "forest" not in scored.names
     assert scored.evidence.shape == (10, len(scored.names))
+
+
+def test_a_detector_that_is_switched_off_moves_no_column_of_the_forest():
+    """A fitted forest outlives the switch: what it learnt of one detector is not asked of its neighbour."""
+    rows, kept = stream(700), []
+    for off in ((), ("user_burst",)):
+        forest = IsolationOfDeviations(DetectionSettings(off=off))
+        others = [method(DetectionSettings()) for method in METHODS[:-1] if method.name not in off]
+        built, features = RowsBuilder(DetectionSettings()).build(rows), FeatureState(())
+        features.step(built)
+        forest.score(built, [other.score(built, []) for other in others])
+        kept.append(forest.states()["sample"])
+
+    _, here, there = np.intersect1d(kept[0]["number"], kept[1]["number"], return_indices=True)
+    both, without = kept[0]["x"][here], kept[1]["x"][there]
+    burst = FEATURE_NAMES.index("user_burst")
+    assert both[:, burst].any()
+    assert not without[:, burst].any()
+    assert np.array_equal(np.delete(both, burst, 1), np.delete(without, burst, 1))
+
+
+def test_the_columns_of_the_forest_are_the_detectors_before_it():
+    """A method that is added in between makes kept forests unusable, which is said; see `fittedforest`."""
+    assert tuple(method.name for method in METHODS[:-1]) == FEATURE_NAMES
+    assert len(FEATURE_NAMES) <= FEATURES
 
 
 def test_an_empty_batch_is_nothing(engine):

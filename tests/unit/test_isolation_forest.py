@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -209,6 +210,16 @@ def test_a_forest_of_another_shape_is_refused():
 
     with pytest.raises(SnapshotError, match="another shape"):
         isolation.install(other.payload(), held=False)
+
+
+def test_a_forest_of_other_features_is_refused():
+    """Fitted when there were other detectors, its columns would mean something else, unnoticed."""
+    isolation, _ = run(sample(700), days(700, each=700))
+    kept = msgspec.msgpack.decode(isolation.champion.payload())
+    kept["features"][0], kept["features"][1] = kept["features"][1], kept["features"][0]
+
+    with pytest.raises(SnapshotError, match="other detectors"):
+        isolation.install(msgspec.msgpack.encode(kept), held=False)
 
 
 def test_what_lies_apart_is_isolated():

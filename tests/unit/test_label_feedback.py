@@ -9,8 +9,8 @@ import pytest
 from detectors.engine import Engine
 from detectors.labels import LateLabels, read_frauds
 from detectors.offline import score
+from detectors.ordinary import complete, stream
 from detectors.settings import DetectionSettings, Feedback, Forest
-from detectors.testing import complete, stream
 from txwatch.errors import InputError
 from txwatch.registry import ModelEvent
 

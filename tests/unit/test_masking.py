@@ -6,8 +6,8 @@ import msgspec
 import polars as pl
 import pytest
 
+from detectors.ordinary import stream
 from detectors.rules.book import compile_rules
-from detectors.testing import stream
 from txwatch.masking import pseudonymous
 from txwatch.model import Anomaly, AnomalyType, Reason, Severity
 from txwatch.rulesfile import parse

@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
+import sklearn
 from people_bench import PeopleBench
 from rules_bench import simulated
 from typer.testing import CliRunner
 
+from txwatch import __version__
 from txwatch.cli import app
 from txwatch.errors import TxwatchError
 
@@ -52,6 +55,13 @@ def test_one_model_is_shown_with_what_it_learnt_and_did(say):
     assert "payments of 2026-01-" in shown
     assert "held-back payments: isolation of ordinary ones 0." in shown
     assert "not judged yet" in say("show", "1")
+
+
+def test_a_model_says_its_features_and_by_what_it_was_made(say):
+    shown = say("show", "2")
+
+    assert "deviations of user_amount, merchant_amount, amount_tail" in shown
+    assert f"txwatch {__version__}, scikit-learn {sklearn.__version__}, numpy {np.__version__}" in shown
 
 
 def test_json_says_the_same(say):

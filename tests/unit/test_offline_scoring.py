@@ -7,8 +7,8 @@ import pytest
 
 from detectors.engine import Engine
 from detectors.offline import JsonLines, Parquet, score
+from detectors.ordinary import stream
 from detectors.settings import DetectionSettings
-from detectors.testing import stream
 from txwatch.errors import StoreError
 
 

@@ -9,9 +9,9 @@ import pytest
 from detectors.engine import Engine
 from detectors.labels import LateLabels
 from detectors.offline import score
+from detectors.ordinary import START, complete
 from detectors.provenscale import line
 from detectors.settings import DetectionSettings, Feedback
-from detectors.testing import START, complete
 
 DELAY, DAYS = 7, 60
 SETTINGS = DetectionSettings(feedback=Feedback(delay_days=DELAY))

@@ -4,11 +4,11 @@ import polars as pl
 import pytest
 
 from detectors.features import FeatureState
+from detectors.ordinary import complete, stream
 from detectors.publish import published as published_values
 from detectors.published import BUILT_INS, PUBLISHED, unknown_columns
 from detectors.rows import RowsBuilder
 from detectors.settings import DetectionSettings
-from detectors.testing import complete, stream
 from txwatch.columns import TRANSACTION
 
 

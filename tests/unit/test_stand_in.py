@@ -12,8 +12,8 @@ from detectors.kernels.calibrate import calibrate
 from detectors.kernels.standin import WIDTH, stand_in_evidence
 from detectors.kernels.tail import SILENT
 from detectors.methods import all_methods
+from detectors.ordinary import START, complete
 from detectors.settings import Calibration, DetectionSettings
-from detectors.testing import START, complete
 
 DAYS, PER_DAY, MERCHANTS = 60, 600, 300
 

@@ -1,4 +1,4 @@
-"""A small seeded stream of ordinary transactions, for tests and for warming up.
+"""A small seeded stream of ordinary transactions: what kernels warm up on, and the past of a canary.
 
 Users with their own usual amounts, home places and countries, paying at random merchants about three
 times a day, never at night.  The same arguments give the same stream.
