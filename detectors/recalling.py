@@ -77,7 +77,8 @@ def recalled(
         detection=Detection.restored(configuration, snapshot.payload),
         at=Place(cursors=snapshot.cursors, act=snapshot.act),
         pending=pending(
-            ledger.acts(CONSUMER, snapshot.act), lambda version: _compiled(ledger.rules(), path, version)
+            ledger.acts(CONSUMER, snapshot.act),
+            lambda version: _compiled(ledger.rules(), path, version, window_seconds),
         ),
     )
 
@@ -101,8 +102,8 @@ def _begun(ledger: MemoryLedger, configuration: Configuration) -> Recalled:
     return Recalled(detection=detection, at=at)
 
 
-def _compiled(shelf: Shelf, path: Path, version: str) -> Configuration:
+def _compiled(shelf: Shelf, path: Path, version: str, window_seconds: int | None) -> Configuration:
     known = shelf.found(version)
     if known is None:
         raise ConfigurationError(f"the ledger has no rules {version}")
-    return known_configuration(path, known.content, known.beside)
+    return known_configuration(path, known.content, known.beside, window_seconds=window_seconds)

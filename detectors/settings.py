@@ -186,6 +186,12 @@ class Severities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """By how much the odds that a detector gives are multiplied before all are joined: 2 doubles its voice,
     0.5 halves it; 1 where it is not named."""
 
+    def __post_init__(self) -> None:
+        """Refuse a severity that begins above a graver one, or where no score comes."""
+        if not 0.0 <= self.medium <= self.high <= self.critical <= 100.0:
+            levels = f"medium {self.medium:g}, high {self.high:g}, critical {self.critical:g}"
+            raise ValueError(f"{levels} are no rising scores from 0 to 100")
+
 
 def _burst() -> Arrivals:
     return Arrivals(surge=300.0, memory_days=1.0 / 72.0, onset=1e-4)

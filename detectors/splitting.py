@@ -10,18 +10,14 @@ from txwatch.model import Cursor, Partition
 
 
 def split_at(rows: pl.DataFrame, committed: Mapping[Partition, Cursor]) -> list[tuple[pl.DataFrame, bool]]:
-    """Split rows into the part whose results are committed already and the part that is new.
+    """Split rows into the part whose results are committed already and the part that is new, in this order.
 
-    The committed rows are a prefix of what is read, since they were once read in this order.  Where
-    they are not (a ledger restored from a backup), all rows count as new: writing again is harmless.
+    Of each partition the committed rows are a prefix, since they were once read in this order.  Of several
+    they need not be: what is new in one may have arrived before what is known of another.  The known ones
+    come first then, too, as they did before.
     """
-    if rows.is_empty():
-        return []
-    known = _known(rows, committed)
-    count = int(known.sum())
-    if not known[:count].all():
-        return [(rows, False)]
-    parts = [(rows[:count], True), (rows[count:], False)]
+    known = pl.Series(_known(rows, committed), dtype=pl.Boolean)
+    parts = [(rows.filter(known), True), (rows.filter(~known), False)]
     return [(part, is_known) for part, is_known in parts if not part.is_empty()]
 
 

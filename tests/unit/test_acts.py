@@ -9,10 +9,14 @@ from people_bench import FEEDBACK
 from rules_bench import simulated
 
 from detectors.acts import LabelsLearnt, RulesChanged, pending, written
+from detectors.configuration import known_configuration
+from detectors.recalling import recalled
+from detectors.service import CONSUMER
 from txwatch.errors import SnapshotError
+from txwatch.ledger import Ledger
 from txwatch.ledger.acts import RecordedAct
 from txwatch.ledger.tables import rules_versions as table
-from txwatch.testing import WhenTold
+from txwatch.testing import ManualClock, WhenTold
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +235,23 @@ def test_a_version_that_cannot_be_compiled_any_more_is_passed_over_and_told(benc
     assert bench.detector.configuration.version == before
     assert "rules refused" in bench.actions()
     assert bench.rules.health().state == "degraded"
+
+
+def test_an_edit_comes_back_with_the_length_of_windows_that_was_asked_for(tmp_path):
+    """As `txwatch demo` asks for; with another one the series would begin anew when it takes effect."""
+    path, ledger = tmp_path / "rules.yaml", Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", ManualClock())
+    path.write_text(FEEDBACK)
+    recalled(ledger, path, require_apply=False, window_seconds=1800)
+    edited = known_configuration(path, OTHER.encode())
+    ledger.rules().edited(edited.as_version("ada", "edited"))
+    act = RulesChanged(version=edited.version, trusted=True, planned={})
+    ledger.record_act(CONSUMER, {}, written(act))
+
+    back = recalled(ledger, path, require_apply=False, window_seconds=1800)
+
+    assert back.configuration.version == edited.version
+    assert back.configuration.traffic.window_seconds == 1800
+    ledger.close()
 
 
 def test_who_deletes_the_snapshots_begins_anew_and_no_act_comes_back(bench, tmp_path):

@@ -210,12 +210,22 @@ def test_a_snapshot_of_something_else_is_refused(configuration):
 
 
 def test_rows_beyond_the_committed_cursors_are_new(rows):
-    """The committed part is a prefix; anything else counts as new as a whole."""
+    """The committed part is a prefix of one partition."""
     feed = rows[:10].with_columns(arrival=pl.int_range(10, dtype=pl.Int64))
 
     parts = split_at(feed, {HERE: Cursor(3, 3)})
-    reversed_parts = split_at(feed.reverse(), {HERE: Cursor(3, 3)})
 
     assert [(part.height, known) for part, known in parts] == [(4, True), (6, False)]
-    assert [(part.height, known) for part, known in reversed_parts] == [(10, False)]
     assert split_at(feed[:0], {}) == []
+
+
+def test_what_is_new_in_one_partition_does_not_make_another_new(rows):
+    """Rows of a partition that came to light late lie between known ones: only they are scored as new."""
+    partition = pl.Series([0, 1, 0, 1, 0, 0, 1, 0, 0, 0], dtype=pl.Int32)
+    feed = rows[:10].with_columns(arrival=pl.int_range(10, dtype=pl.Int64), partition=partition)
+
+    (known, is_known), (new, is_new_known) = split_at(feed, {HERE: Cursor(7, 7)})
+
+    assert (is_known, is_new_known) == (True, False)
+    assert known["sequence"].to_list() == [0, 2, 4, 5, 7]
+    assert new["sequence"].to_list() == [1, 3, 6, 8, 9]

@@ -202,6 +202,13 @@ def test_two_thresholds_are_refused():
         DetectionSettings(threshold=80.0, threshold_probability=0.9)
 
 
+@pytest.mark.parametrize("wrong", [{"medium": 90.0}, {"critical": 101.0}, {"medium": -1.0}])
+def test_severities_that_do_not_rise_are_refused(wrong):
+    """With medium above high nothing would ever be medium, and nobody was told."""
+    with pytest.raises(ValueError, match="no rising scores from 0 to 100"):
+        Severities(**wrong)
+
+
 def test_a_detector_can_be_switched_off():
     engine = Engine(DetectionSettings(off=("forest", "hours")))
 
