@@ -3,10 +3,15 @@
 from grafana.audience import Audience
 from grafana.dashboards.decided import hidings, rules, versions
 from grafana.dashboards.links import ADMINISTRATION
-from grafana.panels.look import Column
+from grafana.panels.look import Column, Link
 from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, table
 from grafana.queries import audit
+
+THESE = Link(
+    title="Only these",
+    url=f"/d/{ADMINISTRATION}?var-action=${{__data.fields.action}}&${{__url_time_range}}",
+)
 
 
 def administration(audience: Audience) -> Page:
@@ -15,6 +20,7 @@ def administration(audience: Audience) -> Page:
         uid=ADMINISTRATION,
         title="Administration",
         help="Who changed what, and when.",
+        variables=audit.variables(audience),
         since="now-90d",
         rows=(
             Row(title="Rules", panels=(rules(audience), versions(audience))),
@@ -26,7 +32,7 @@ def administration(audience: Audience) -> Page:
 
 def _actions(audience: Audience) -> Panel:
     columns = (
-        Column(name="action", title="Action"),
+        Column(name="action", title="Action", link=THESE),
         Column(name="count", title="Times", width=110),
         Column(name="last", title="Last", unit="dateTimeAsIso", width=165),
     )
@@ -51,8 +57,9 @@ def _records(audience: Audience) -> Panel:
     )
     return table(
         "Audit",
-        "The newest 1,000 records. Numbers have no gaps: a missing one was taken out of this copy. The "
-        "ledger's own chain of hashes counts; `txwatch doctor` verifies it.",
+        "The newest 1,000 records that the filters above let through. Healthy: without filters, numbers have "
+        "no gaps; a missing one was taken out of this copy. The ledger's own chain of hashes counts; "
+        "`txwatch doctor` verifies it.",
         audit.records(audience),
         columns,
         width=16,

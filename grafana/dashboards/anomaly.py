@@ -45,7 +45,8 @@ def anomaly(audience: Audience) -> Page:
 def _severity(audience: Audience) -> Panel:
     return number(
         "Severity",
-        "How urgently to look: critical at once, high today, medium when there is time.",
+        "How urgently to look: critical at once, high today, medium when there is time. Healthy: critical "
+        "ones are rare, and looked at.",
         one.word_of_it(audience, "severity"),
         fields="/severity/",
         overrides=[override("severity", {"mappings": [severity_mapping()]})],
@@ -57,7 +58,8 @@ def _severity(audience: Audience) -> Panel:
 def _score(audience: Audience) -> Panel:
     return number(
         "Score",
-        "0 to 100, higher is stranger; 50 is even odds.",
+        "0 to 100, higher is stranger; 50 is even odds. Healthy: those near 100 are few, and turn "
+        "out to be fraud.",
         one.word_of_it(audience, "score"),
         decimals=1,
         start="text",
@@ -82,7 +84,8 @@ def _itself(audience: Audience) -> Panel:
     )
     return table(
         "The transaction",
-        "What was paid, by whom, where. Links lead to the history of the user and of the merchant.",
+        "What was paid, by whom, where. Links lead to the history of the user and of the merchant. Healthy: "
+        "a merchant, a country and a channel that the user has used before.",
         one.itself(audience),
         columns,
         width=18,
@@ -106,7 +109,8 @@ def _reasons(audience: Audience) -> Panel:
     return table(
         "Reasons",
         "What speaks for it, the strongest first; shares add up to 100 %. A reason from many observations of "
-        "the entity itself weighs more than one from a few, or from everybody.",
+        "the entity itself weighs more than one from a few, or from everybody. Healthy: one weak reason "
+        "from few observations; several strong ones of different types together are seldom chance.",
         one.reasons(audience),
         columns,
         width=24,
@@ -152,7 +156,7 @@ def _hour_rows(audience: Audience) -> Panel:
     return table(
         "Transactions within an hour",
         "Look for attempts that were declined before one went through, and for merchants or countries in a "
-        "row.",
+        "row. Healthy: approved, and few.",
         one.hour(audience),
         columns,
         width=14,
@@ -190,7 +194,8 @@ def _history(audience: Audience) -> Panel:
 def _same_place(audience: Audience) -> Panel:
     return anomaly_table(
         "At the same merchant, and in the traffic, meanwhile",
-        "What else was found in the time shown. Many at one merchant speak for the merchant, not the user.",
+        "What else was found in the time shown. Healthy: little. Many at one merchant speak for the "
+        "merchant, not the user.",
         one.same_place(audience),
         height=8,
     )

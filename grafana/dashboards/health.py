@@ -2,13 +2,24 @@
 
 from grafana.audience import Audience
 from grafana.dashboards.links import HEALTH
-from grafana.dashboards.parts import canary, kafka_lag, notifications, rules_file, runs, store_size
+from grafana.dashboards.parts import (
+    canary,
+    kafka_lag,
+    notifications,
+    rules_file,
+    runs,
+    skipped_runs,
+    store_size,
+)
 from grafana.dashboards.shared import changes
-from grafana.panels.look import ACT, WATCH, Column, override
+from grafana.panels.look import ACT, CALM, WATCH, Column, override
 from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, course, number, table
 from grafana.queries import health as asked
 from grafana.queries.choices import carried
+
+LEAST = 0.0001
+"""What is less a second is nothing."""
 
 SILENT = ((60, WATCH), (300, ACT))
 """Seconds since a service said how it is."""
@@ -49,7 +60,7 @@ def _store(audience: Audience) -> tuple[Panel, ...]:
 
 def _detectors(audience: Audience) -> tuple[Panel, ...]:
     behind = (_scored(audience), _behind(audience), _snapshots(audience))
-    return (*behind, runs(audience), rules_file(audience))
+    return (*behind, runs(audience), skipped_runs(audience), rules_file(audience))
 
 
 def _services(audience: Audience) -> Panel:
@@ -73,10 +84,12 @@ def _services(audience: Audience) -> Panel:
 def _rate(audience: Audience) -> Panel:
     return course(
         "Transactions a second",
-        "What came in, by the time of the event. Healthy: the rhythm of the day; a step down to nothing is "
-        "the source or the collector.",
+        "What came in, by the time of the event. Healthy: green, in the rhythm of the day. Red: nothing "
+        "came; that is the source or the collector.",
         asked.rate(audience),
         name="transactions a second",
+        steps=((LEAST, CALM),),
+        start=ACT,
         interval="1m",
         width=6,
     )
@@ -129,7 +142,14 @@ def _quarantine(audience: Audience) -> Panel:
 def _quarantine_reasons(audience: Audience) -> Panel:
     columns = (
         Column(name="reason", title="Reason"),
-        Column(name="messages", title="Messages", decimals=0, cell="lcd-gauge", width=220),
+        Column(
+            name="messages",
+            title="Messages",
+            decimals=0,
+            cell="lcd-gauge",
+            width=220,
+            steps=((100, WATCH), (1_000, ACT)),
+        ),
     )
     return table(
         "Quarantine by reason",
@@ -156,9 +176,12 @@ def _retries(audience: Audience) -> Panel:
 def _scored(audience: Audience) -> Panel:
     return course(
         "Scored a second",
-        "Healthy: follows the transactions a second. Below it for long, detectors fall behind.",
+        "Healthy: green, and follows the transactions a second. Below them for long, detectors fall behind; "
+        "yellow while something comes in: they stand still.",
         asked.growth(audience, "detectors", "transactions_total"),
         name="scored a second",
+        steps=((LEAST, CALM),),
+        start=WATCH,
         interval="1m",
         width=8,
     )
@@ -178,11 +201,14 @@ def _behind(audience: Audience) -> Panel:
 
 def _snapshots(audience: Audience) -> Panel:
     return course(
-        "Snapshots kept",
-        "The detectors keep their state every ten seconds while something comes in. Healthy: a steady "
-        "climb; a flat line under traffic means that a restart would replay for long.",
-        asked.figure(audience, "detectors", "snapshots_total"),
-        name="snapshots",
+        "Snapshots a minute",
+        "The detectors keep their state every ten seconds while something comes in. Healthy: green, about "
+        "six. Yellow under traffic (fewer than one in ten minutes): a restart would replay for long; is "
+        "their disk full?",
+        asked.growth(audience, "detectors", "snapshots_total", "60s"),
+        name="snapshots a minute",
+        steps=((0.1, CALM),),
+        start=WATCH,
         interval="1m",
         width=8,
     )

@@ -14,9 +14,12 @@ from grafana.panels.look import (
 from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, course, number, table
 from grafana.panels.query import Query
+from grafana.panels.worldmap import worldmap
 from grafana.queries import found
 from grafana.queries.choices import filters
 from grafana.queries.flux import SEVERITIES
+
+ALL_COUNTRIES = 250
 
 
 def now(audience: Audience) -> Page:
@@ -94,7 +97,8 @@ def _newest(audience: Audience) -> Panel:
     return anomaly_table(
         "Newest first",
         "The 200 newest that the filters let through. The reason leads to everything that is known of an "
-        "anomaly, user and merchant to their own history.",
+        "anomaly, user and merchant to their own history. Healthy: few critical ones, none of them hours old "
+        "without anybody at it.",
         found.newest(audience),
     )
 
@@ -109,6 +113,21 @@ def _where_from(audience: Audience) -> tuple[Panel, ...]:
         _top("Merchants", merchant, found.top_of_many(audience, "merchant_id")),
         _top("Users", user, found.top_of_many(audience, "user_id")),
         _top("Countries", country, found.top(audience, "country")),
+        _map(audience),
+    )
+
+
+def _map(audience: Audience) -> Panel:
+    return worldmap(
+        "Map",
+        "Every country with anomalies in the time shown: the more, the larger; in the colour of the worst. "
+        "Healthy: circles where customers live, none of them new.",
+        found.top(audience, "country", ALL_COUNTRIES),
+        country="country",
+        count="count",
+        rank="worst",
+        width=16,
+        height=9,
     )
 
 
@@ -123,6 +142,6 @@ def _top(title: str, name: Column, query: Query) -> Panel:
             Column(name="count", title="Anomalies", cell="lcd-gauge", width=95),
             Column(name="worst", title="Worst", rank=True, width=70),
         ),
-        width=6,
+        width=8,
         height=9,
     )

@@ -43,12 +43,27 @@ def runs(audience: Audience) -> Panel:
     return course(
         "Runs over traffic",
         "Windows of the traffic that were judged, a minute. Healthy: one a minute while something comes in "
-        "(windows of a minute), many after a standstill until all are made up for. None under traffic: runs "
-        "are skipped, most likely since event times stand still.",
+        "(windows of a minute), many after a standstill until all are made up for. Yellow is none: under "
+        "traffic, runs are skipped, most likely since event times stand still.",
         asked.growth(audience, "detectors", "runs_total", "60s"),
         name="runs a minute",
+        steps=((0.01, CALM),),
+        start=WATCH,
         interval="1m",
-        width=12,
+        width=10,
+    )
+
+
+def skipped_runs(audience: Audience) -> Panel:
+    """Return how often no window was judged although there was something to judge."""
+    return number(
+        "Skipped runs",
+        "Half hours of the time shown in which transactions were scored and no window of the traffic was "
+        "judged. Healthy: none. Do event times stand still? A window is run once events after its end come.",
+        asked.skipped_runs(audience),
+        steps=((1, WATCH), (4, ACT)),
+        width=5,
+        height=8,
     )
 
 
@@ -66,7 +81,7 @@ def rules_file(audience: Audience) -> Panel:
             override("refused", {"displayName": "refused", "mappings": [_no_or_yes(ACT)]}),
         ],
         steps=((1, ACT),),
-        width=12,
+        width=9,
         height=8,
     )
 
@@ -96,6 +111,7 @@ def notifications(audience: Audience) -> tuple[Panel, ...]:
         "A minute. Healthy: a few an hour; a wall of them is an incident, or a rule that is too eager.",
         asked.growth(audience, "notifications", "sent_total", "60s"),
         name="sent a minute",
+        steps=((10, WATCH), (100, ACT)),
         interval="1m",
     )
     return outbox, sent, _groups(audience), _decisions(audience), *_channels(audience)
@@ -133,6 +149,7 @@ def _groups(audience: Audience) -> Panel:
         "long, or groups are too fine; `txwatch alerts list` shows them.",
         asked.figure(audience, "notifications", "groups"),
         name="open",
+        steps=((100, WATCH), (1_000, ACT)),
         interval="1m",
     )
 
@@ -141,10 +158,11 @@ def _decisions(audience: Audience) -> Panel:
     return course(
         "Decisions and why",
         "A minute, by verdict: grouped, below, silenced, inhibited, held for an interval or a digest, each "
-        "kind of message. `txwatch alerts why ID` tells of each anomaly and group. Healthy: far more grouped "
-        "than told. Much silenced: is a silence forgotten?",
+        "kind of message. `txwatch alerts why ID` tells of each anomaly and group. Healthy: below the lines, "
+        "far more grouped than told. Much silenced: is a silence forgotten?",
         asked.decisions(audience),
         stack=True,
+        steps=((1_000, WATCH), (10_000, ACT)),
         interval="1m",
     )
 

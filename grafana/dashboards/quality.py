@@ -22,7 +22,7 @@ def detection_quality(audience: Audience) -> Page:
         annotations=(changes(audience),),
         since="now-7d",
         rows=(
-            Row(title="Who speaks up", panels=(_leading(audience), _alert_rate(audience), _shares(audience))),
+            Row(title="Who speaks up", panels=(*_speaking(audience), _shares(audience))),
             Row(title="On what history", panels=(_levels(audience), _young(audience))),
             Row(title="What was looked at", panels=(_coverage(audience), _not_evaluated(audience))),
             Row(title="Traffic against its baseline", panels=(_series(audience),)),
@@ -31,6 +31,10 @@ def detection_quality(audience: Audience) -> Page:
             Row(title="Detection against its own past", panels=drift(audience)),
         ),
     )
+
+
+def _speaking(audience: Audience) -> tuple[Panel, ...]:
+    return _leading(audience), _alert_rate(audience), _scores(audience)
 
 
 def _leading(audience: Audience) -> Panel:
@@ -43,6 +47,7 @@ def _leading(audience: Audience) -> Panel:
         stack=True,
         name="${__field.labels.detector}",
         interval="1h",
+        width=8,
     )
 
 
@@ -55,6 +60,20 @@ def _alert_rate(audience: Audience) -> Panel:
         name="of 1,000",
         interval="1h",
         points="auto",
+        width=8,
+    )
+
+
+def _scores(audience: Audience) -> Panel:
+    return course(
+        "Scores by detector",
+        "The mean score of the anomalies for which each had a reason. Healthy: level. One that sinks speaks "
+        "up at less and less; one that rises, or is alone at the top, meets something new.",
+        asked.scores(audience),
+        interval="1h",
+        points="auto",
+        fill=0,
+        width=8,
     )
 
 

@@ -2,7 +2,7 @@
 
 from grafana.audience import Audience
 from grafana.dashboards.links import TO_ANOMALY, TO_MERCHANT, TO_USER
-from grafana.panels.look import Column
+from grafana.panels.look import Column, Json, named_by_severity
 from grafana.panels.page import Annotation
 from grafana.panels.panel import Panel, table
 from grafana.panels.query import Query
@@ -27,9 +27,24 @@ ANOMALY_COLUMNS = (
 )
 
 
+BIG_POINTS: Json = {
+    "custom.drawStyle": "points",
+    "custom.showPoints": "always",
+    "custom.pointSize": 10,
+}
+
+
 def anomaly_table(title: str, help_text: str, query: Query, height: int = 12) -> Panel:
     """Return a table of anomalies, each linked to its page and to those of its user and merchant."""
     return table(title, help_text, query, ANOMALY_COLUMNS, width=24, height=height)
+
+
+def anomalies_drawn() -> list[Json]:
+    """Return what makes amounts of anomalies large points in the colours of their severities."""
+    drawn = named_by_severity()
+    for each in drawn:
+        each["properties"] += [{"id": key, "value": value} for key, value in BIG_POINTS.items()]
+    return drawn
 
 
 def changes(audience: Audience) -> Annotation:

@@ -110,18 +110,23 @@ def course(
     points: str = "never",
     fill: int = 10,
     steps: Sequence[tuple[float, str]] = (),
+    start: str = CALM,
     overrides: Sequence[Json] = (),
     log: bool = False,
     links: Sequence[Link] = (),
     **place: Any,
 ) -> Panel:
-    """Return a panel of values over time; `steps` draw lines where a person should look."""
-    custom = _drawn(draw, points, fill, stack=stack, marked=bool(steps), log=log)
+    """Return a panel of values over time; `steps` draw lines where a person should look.
+
+    With a `start` that is not calm, little is what a person should look at: what is drawn has the colours.
+    """
+    low = start != CALM
+    custom = _drawn(draw, points, fill, stack=stack, marked=bool(steps) and not low, log=log)
     defaults: Json = {
         "unit": unit,
-        "custom": custom,
-        "color": {"mode": "palette-classic"},
-        "thresholds": thresholds(*steps),
+        "custom": custom | ({"gradientMode": "scheme"} if low else {}),
+        "color": {"mode": "thresholds" if low else "palette-classic"},
+        "thresholds": thresholds(*steps, start=start),
         "links": [link.json() for link in links],
     }
     if not log:
@@ -147,9 +152,13 @@ def table(
     columns: Sequence[Column],
     *,
     rows: int = 2_000,
+    first: Sequence[Json] = (),
     **place: Any,
 ) -> Panel:
-    """Return a panel of rows; `columns` in their order, all of them in the query's answer."""
+    """Return a panel of rows; `columns` in their order, all of them in the query's answer.
+
+    `first` are transformations before columns are arranged: then columns are those that these bring.
+    """
     defaults: Json = {
         "custom": {"align": "auto", "displayMode": "auto", "filterable": False},
         "noValue": NOTHING,
@@ -164,7 +173,7 @@ def table(
         options={"showHeader": True, "footer": {"show": False}},
         defaults=defaults,
         overrides=tuple(column.override() for column in columns),
-        transformations=tuple(arranged(columns)),
+        transformations=(*first, *arranged(columns)),
         rows=rows,
         **place,
     )

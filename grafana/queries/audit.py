@@ -2,13 +2,31 @@
 
 from grafana.audience import Audience
 from grafana.panels.query import Query
+from grafana.panels.variable import Variable
 from grafana.queries.flux import points
+
+_ACTION = "r.action =~ /^${action:regex}$/"
+
+
+def variables(audience: Audience) -> tuple[Variable, ...]:
+    """Return what records are filtered by."""
+    text = """\
+import "influxdata/influxdb/schema"
+schema.tagValues(bucket: "audit", tag: "action", predicate: (r) => r._measurement == "audit", start: v.timeRangeStart, stop: v.timeRangeStop)
+"""
+    known = Query(text=text, columns=("_value",), uid=audience.flux)
+    return (
+        Variable(name="action", label="Did", help="what was done", query=known),
+        Variable(name="actor", label="Who", help="any part of the name"),
+        Variable(name="fact", label="Facts", help="any part of them: an id, a pseudonym, a reason"),
+    )
 
 
 def records(audience: Audience, most: int = 1_000) -> Query:
-    """The records, the newest first."""
+    """The records that the page lets through, the newest first."""
     text = f"""\
-{points("audit", "audit", ("number", "actor", "facts", "hash"))}    |> sort(columns: ["number"], desc: true)
+{points("audit", "audit", ("number", "actor", "facts", "hash"), having=_ACTION)}    |> filter(fn: (r) => r.actor =~ /.*${{actor:regex}}.*/ and r.facts =~ /.*${{fact:regex}}.*/)
+    |> sort(columns: ["number"], desc: true)
     |> limit(n: {most})
     |> keep(columns: ["_time", "number", "actor", "action", "facts", "hash"])
 """

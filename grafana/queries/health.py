@@ -36,22 +36,44 @@ from(bucket: "metrics")
 
 
 def rate(audience: Audience) -> Query:
-    """Transactions a second, from the windows that the range allows."""
+    """Transactions a second, from the windows that the range allows; where none is stored, none came.
+
+    Windows that go on, or are being rolled up, are left out: they would look like a fall.
+    """
     text = f"""\
+import "array"
+import "date"
 span = {_RANGE}
-bucket =
-    if span <= {_HOURS_48} then
-        "traffic_1m"
-    else if span <= {_DAYS_90} then
-        "traffic_1h"
-    else
-        "traffic_1d"
-from(bucket: bucket)
-    |> range(start: {START}, stop: {STOP})
-    |> filter(fn: (r) => r._measurement == "traffic" and r.dimension == "all" and r._field == "count")
-    |> group(columns: ["_field"])
-    |> aggregateWindow(every: $__interval, fn: sum, timeSrc: "_start", createEmpty: false)
-    |> map(fn: (r) => ({{_time: r._time, rate: float(v: r._value) * 1000.0 / $__interval_ms.0}}))
+short = span <= {_HOURS_48}
+middle = span <= {_DAYS_90}
+bucket = if short then "traffic_1m" else if middle then "traffic_1h" else "traffic_1d"
+step = if short then 1m else if middle then 1h else 1d
+settled = date.sub(from: now(), d: if short then 5s else if middle then 10m else 2h)
+whole = date.truncate(t: settled, unit: step)
+since = date.truncate(t: {START}, unit: step)
+until = if {STOP} > whole then whole else {STOP}
+union(
+    tables: [
+        array.from(rows: [{{_time: since, _value: 0}}]),
+        from(bucket: bucket)
+            |> range(start: since, stop: until)
+            |> filter(fn: (r) => r._measurement == "traffic" and r.dimension == "all" and r._field == "count")
+            |> keep(columns: ["_time", "_value"]),
+    ],
+)
+    |> group()
+    |> range(start: since, stop: until)
+    |> aggregateWindow(every: step, fn: sum, timeSrc: "_start")
+    |> fill(value: 0)
+    |> map(
+        fn: (r) => ({{
+            _time: r._time,
+            rate: float(v: r._value) / (if short then 60.0 else if middle then 3600.0 else 86400.0),
+        }}),
+    )
+    |> range(start: since, stop: until)
+    |> aggregateWindow(every: $__interval, fn: mean, column: "rate", timeSrc: "_start", createEmpty: false)
+    |> keep(columns: ["_time", "rate"])
 """
     return Query(text=text, columns=("_time", "rate"), uid=audience.flux)
 
@@ -118,6 +140,27 @@ from(bucket: "metrics")
     |> sum(column: "behind")
 """
     return Query(text=text, columns=("behind",), uid=audience.flux)
+
+
+def skipped_runs(audience: Audience) -> Query:
+    """How many half hours there were in which transactions were scored and no window of traffic was judged."""
+    text = f"""\
+import "array"
+skipped =
+    from(bucket: "metrics")
+        |> range(start: {START}, stop: {STOP})
+        |> filter(fn: (r) => r._measurement == "health" and r.component == "detectors")
+        |> filter(fn: (r) => r._field == "transactions_total" or r._field == "runs_total")
+        |> aggregateWindow(every: 30m, fn: max, createEmpty: false)
+        |> difference(nonNegative: true)
+        |> group()
+        |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
+        |> filter(fn: (r) => r.transactions_total > 0.0 and r.runs_total <= 0.0)
+        |> reduce(fn: (r, accumulator) => ({{skipped: accumulator.skipped + 1}}), identity: {{skipped: 0}})
+union(tables: [array.from(rows: [{{skipped: 0}}]), skipped])
+    |> sum(column: "skipped")
+"""
+    return Query(text=text, columns=("skipped",), uid=audience.flux)
 
 
 def anomaly_share(audience: Audience) -> Query:

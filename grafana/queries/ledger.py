@@ -61,6 +61,8 @@ union(tables: [modes, often, lately, said])
             wrong = if exists r["false-positive"] then r["false-positive"] else 0
 
             return {
+                place: -mode,
+                fewer: if exists r.hits then -r.hits else 0,
                 rule: r.rule,
                 mode: if mode == 3 then "live" else if mode == 2 then "shadow" else if mode == 1 then "off" else "gone",
                 hits: if exists r.hits then r.hits else 0,
@@ -71,9 +73,10 @@ union(tables: [modes, often, lately, said])
             }
         },
     )
-    |> sort(columns: ["hits"], desc: true)
+    |> sort(columns: ["place", "fewer", "rule"])
+    |> drop(columns: ["place", "fewer"])
 """
-"""Figures of rules, a row each, as a row for each rule."""
+"""Figures of rules, a row each, as a row for each rule: live ones, in shadow, off, gone, each by hits."""
 
 
 def models(audience: Audience) -> Query:

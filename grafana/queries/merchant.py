@@ -3,9 +3,22 @@
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
-from grafana.queries.flux import imports, line, most_frequent, summaries
+from grafana.queries.drawn import amounts_by_severity
+from grafana.queries.flux import (
+    STANDING,
+    TAKING_APART,
+    counted_by,
+    imports,
+    line,
+    most_frequent,
+    named,
+    summaries,
+    taken_apart,
+    worst_first,
+)
 from grafana.queries.found import listed
 
+_HERE = line("merchant_id", "${shop:regex}")
 _HOURS = (
     '"metrics"."autogen"."merchants" WHERE mb = \'$mb\' AND merchant_id =~ /^${shop:regex}$/ AND $timeFilter'
     " GROUP BY time(1h) fill(none)"
@@ -39,17 +52,33 @@ def turnover(audience: Audience) -> Query:
 
 
 def usual_amounts(audience: Audience) -> Query:
-    """The usual amount in each hour with the band of two standard deviations, and the largest."""
+    """The usual amount in each hour with the band of two standard deviations, and the largest.
+
+    No column is named by a severity: anomalies are drawn over them, told apart by theirs.
+    """
     mean = "sum(log_total) / sum(paid)"
     spread = f"2 * sqrt(abs(sum(log_squares) / sum(paid) - pow({mean}, 2)))"
-    selected = f"exp({mean} - {spread}) AS low, exp({mean}) AS usual, exp({mean} + {spread}) AS high, max(largest) AS largest"
-    return _hours(audience, selected, ("low", "usual", "high", "largest"))
+    selected = f"exp({mean} - {spread}) AS least, exp({mean}) AS usual, exp({mean} + {spread}) AS most, max(largest) AS largest"
+    return _hours(audience, selected, ("least", "usual", "most", "largest"))
+
+
+def anomalous_amounts(audience: Audience) -> Query:
+    """Amounts of the anomalies at the merchant, a series for each severity."""
+    return amounts_by_severity(audience, _HERE)
+
+
+def countries(audience: Audience) -> Query:
+    """From which countries the anomalies at the merchant came, the most first."""
+    apart = taken_apart(("country", "severity"), {"country": "country", "severity": "severity"})
+    text = f"""\
+{imports(*TAKING_APART)}
+{summaries(audience.found, STANDING, _HERE, named("country"))}{apart}{counted_by("country", "severity")}{worst_first("country", 10)}"""
+    return Query(text=text, columns=("country", "count", "worst"), uid=audience.flux)
 
 
 def anomalies(audience: Audience) -> Query:
     """The anomalies at the merchant in the time shown."""
-    here = line("merchant_id", "${shop:regex}")
-    return listed(audience, summaries(audience.found, here, having=""), 200)
+    return listed(audience, summaries(audience.found, _HERE, having=""), 200)
 
 
 def _hours(audience: Audience, selected: str, columns: tuple[str, ...]) -> Query:

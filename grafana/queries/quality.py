@@ -1,5 +1,7 @@
 """Questions about the detectors: who speaks up, how much of an anomaly is theirs, on how much history."""
 
+import msgspec
+
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
@@ -122,6 +124,21 @@ def leading(audience: Audience) -> Query:
     first = line("place", "0", "reasons")
     text = f"{_chosen(audience, first)}{counted_in_intervals()}{added_up('detector')}"
     return Query(text=text, columns=("_time", "detector", "count"), uid=audience.flux)
+
+
+def scores(audience: Audience) -> Query:
+    """The mean score of the anomalies for which each detector had a reason, in each interval."""
+    exact = " AND ".join(
+        f'"{name}" =~ /^${{{name}:regex}}$/' for name in ("severity", "type", "channel", "country")
+    )
+    parts = {"merchant_id": "merchant", "user_id": "user", "transaction_id": "transaction"}
+    part = " AND ".join(f'"{field}" =~ /${{{name}:regex}}/' for field, name in parts.items())
+    text = (
+        f'SELECT mean("score") AS "score" FROM "{audience.found}"."autogen"."reasons"'
+        f' WHERE "mode" = \'live\' AND "level" > 0 AND {exact} AND {part}'
+        ' AND $timeFilter GROUP BY time($__interval), "detector" fill(none)'
+    )
+    return msgspec.structs.replace(_series_of(audience, text, ("score",)), alias="$tag_detector")
 
 
 def levels(audience: Audience) -> Query:

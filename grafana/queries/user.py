@@ -7,9 +7,11 @@ which the tag `ub` finds among hundreds of millions (`docs/entities.md`).
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.panels.variable import Variable
+from grafana.queries.drawn import amounts_by_severity
 from grafana.queries.flux import (
     TAKING_APART,
     as_they_are,
+    counted_over_time,
     imports,
     line,
     most_frequent,
@@ -105,6 +107,21 @@ def transactions(audience: Audience) -> Query:
     return Query(text=text, columns=columns, uid=audience.influxql, language="influxql")
 
 
+def known_frequency(audience: Audience) -> Query:
+    """Transactions in the hours around anomalies in each interval, each once, and those declined."""
+    text = f"""\
+{_OWN}known =
+{points(audience.found, "context", ("user_id", "status", "transaction_id"), having=_HERE)}{_WHO}    |> unique(column: "transaction_id")
+union(
+    tables: [
+        known |> map(fn: (r) => ({{_time: r._time, which: "all"}})),
+        known |> filter(fn: (r) => r.status == "declined") |> map(fn: (r) => ({{_time: r._time, which: "declined"}})),
+    ],
+)
+{counted_over_time("which")}"""
+    return Query(text=text, columns=("_time", "which", "count"), uid=audience.flux)
+
+
 def known_amounts(audience: Audience) -> Query:
     """Amounts in the hours around anomalies, each once."""
     text = f"""\
@@ -140,13 +157,7 @@ def expected_amounts(audience: Audience) -> Query:
 
 def anomalous_amounts(audience: Audience) -> Query:
     """Amounts of the user's anomalies, a series for each severity."""
-    names = ("amount", "severity")
-    text = f"""\
-{imports(*TAKING_APART)}
-{summaries(audience.found, _THEIRS, having="")}{taken_apart(names, as_they_are(*names))}    |> group(columns: ["severity"])
-    |> sort(columns: ["_time"])
-"""
-    return Query(text=text, columns=("_time", "amount", "severity"), uid=audience.flux)
+    return amounts_by_severity(audience, _THEIRS)
 
 
 def anomalies(audience: Audience) -> Query:

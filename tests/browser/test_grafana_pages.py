@@ -25,6 +25,8 @@ RANGE = {"administration": "from=now-9d&to=now"}
 USUAL_RANGE = "from=now-2d&to=now"
 WIDTH, GRID, HEAD = 1600, 38, 150
 """In pixels: of the window, of one line of Grafana's grid, of what is above the panels."""
+PATIENCE_MILLISECONDS = 60_000
+"""A busy machine draws a page of thirty panels in more than playwright's five seconds."""
 PAGES = [(audience, page) for audience in AUDIENCES for page in pages_of(audience)]
 
 
@@ -47,6 +49,7 @@ def grafana(influxdb, tmp_path_factory) -> Iterator[AppliedGrafana]:
 @pytest.fixture(scope="module")
 def people(grafana, browser: Browser) -> Iterator[dict[str, Page]]:
     """A tab for each audience, in which somebody of it is logged in."""
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
     tabs = {}
     for audience, login in PEOPLE.items():
         tab = browser.new_context(viewport=size(40), device_scale_factor=1).new_page()
@@ -75,13 +78,19 @@ def lines(page: Dashboard) -> int:
 
 
 def opened(grafana: AppliedGrafana, tab: Page, uid: str, query: str = USUAL_RANGE) -> list[str]:
-    """Open a page and wait until it is still; return what went wrong with its requests."""
+    """Open a page and wait until it is still; return requests that went wrong, or to somebody else."""
     wrong: list[str] = []
     tab.on("response", lambda r: wrong.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    tab.on("request", lambda r: wrong.append(r.url) if foreign(r.url, grafana.url) else None)
     tab.goto(f"{grafana.url}/d/{uid}?{query}")
     tab.wait_for_load_state("networkidle")
-    expect(tab.locator(".panel-loading")).to_have_count(0, timeout=30_000)
+    expect(tab.locator(".panel-loading")).to_have_count(0)
     return wrong
+
+
+def foreign(asked: str, own: str) -> bool:
+    """Whether an address is neither of this Grafana nor of the page itself, such as its pictures."""
+    return not asked.startswith((f"{own}/", "data:", "blob:"))
 
 
 def content(shown: Locator, kind: str) -> Locator:
@@ -127,6 +136,33 @@ def test_a_reason_leads_to_its_anomaly(grafana, people, audience: Audience):
 
     expect(tab.get_by_text("high", exact=True).first).to_be_visible()
     expect(tab.get_by_text(reason, exact=True).first).to_be_visible()
+
+
+@pytest.mark.parametrize("audience", AUDIENCES[:2], ids=lambda a: a.name)
+@pytest.mark.parametrize("page", ["user", "merchant"])
+def test_the_page_of_one_says_whose_it_is(grafana, people, audience: Audience, page: str):
+    """Where no name was given as well: by the one in use, as it stands in the rows below."""
+    tab = people[audience.name]
+    tab.set_viewport_size(size(60))
+    opened(grafana, tab, f"txwatch-{page}")
+    heading = tab.get_by_text(re.compile("^(Amounts|Traffic) of .+"))
+    (name,) = re.findall(" of (.+)", heading.inner_text())
+
+    assert "$" not in name
+    expect(tab.get_by_role("cell").filter(has_text=name).first).to_be_visible()
+
+
+def test_administrators_find_what_was_done_in_the_audit(grafana, people):
+    """From how often it was done to the records that say so, and no others."""
+    tab = people["administration"]
+    tab.set_viewport_size(size(60))
+    opened(grafana, tab, "txwatch-administration", RANGE["administration"])
+    tab.locator("a", has_text="acknowledge").click()
+    tab.wait_for_url("**var-action=acknowledge**")
+    audit = tab.get_by_role("region", name="Audit panel", exact=True)
+
+    expect(audit.get_by_role("row")).to_have_count(2)
+    expect(audit.get_by_role("cell").filter(has_text="acknowledge")).to_be_visible()
 
 
 @pytest.mark.parametrize("audience", AUDIENCES[:2], ids=lambda a: a.name)

@@ -33,8 +33,8 @@ from txwatch.ports import AnomalyQuery, TransactionQuery
 
 UNTIL = datetime(2026, 3, 12, 18, 20, tzinfo=UTC)
 SINCE = UNTIL - timedelta(days=2)
-CHOSEN = ("severity", "type", "rule", "channel", "country")
-TYPED = ("merchant", "user", "transaction", "anomaly")
+CHOSEN = ("severity", "type", "rule", "channel", "country", "action")
+TYPED = ("merchant", "user", "transaction", "anomaly", "actor", "fact")
 FILES = files()
 
 
@@ -337,6 +337,36 @@ def test_administrators_see_how_rules_do_as_the_command_does(watched):
     assert (rows["from-spain"]["mode"], int(rows["from-spain"]["hits"])) == ("shadow", spanish)
 
 
+def test_rules_in_force_come_before_others_and_those_that_hit_most_first(watched):
+    """Live ones, then those in shadow, off, and gone."""
+    target = target_of(ADMINISTRATION, "Administration, Rules and what they do, A")
+    rows = rows_of(target, watched.asking(ADMINISTRATION, SINCE))
+
+    modes = ["live", "shadow", "off", "gone"]
+    shown = [(modes.index(row["mode"]), -int(row["hits"]), row["rule"]) for row in rows]
+    assert shown == sorted(shown)
+    assert {row["mode"] for row in rows} >= {"live", "shadow"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "column", "part"),
+    [
+        ({"action": "silence"}, "action", "silence"),
+        ({"actor": "grac"}, "actor", "grac"),
+        ({"fact": "fraud"}, "facts", "fraud"),
+    ],
+)
+def test_the_audit_is_filtered_by_what_was_done_by_whom_and_about_what(watched, variables, column, part):
+    """What is left are those of all records that have it."""
+    target = target_of(ADMINISTRATION, "Administration, Audit, A")
+    since = watched.week.since - timedelta(hours=1)
+    everything = rows_of(target, watched.asking(ADMINISTRATION, since))
+    filtered = rows_of(target, watched.asking(ADMINISTRATION, since, **variables))
+
+    assert filtered == [row for row in everything if part in row[column]]
+    assert 0 < len(filtered) < len(everything)
+
+
 def payments(watched: Watched, since: datetime) -> pl.DataFrame:
     """What is stored, but for canaries, which no figure counts."""
     return without(watched.week.store.transactions(TransactionQuery(since=since, until=UNTIL)), CANARIES)
@@ -386,10 +416,10 @@ def test_the_rate_adds_up_to_the_transactions(watched):
     """Transactions a second, over all intervals, are the transactions stored."""
     target = target_of(OPERATIONS, "Health, Transactions a second, A")
     since = UNTIL.replace(hour=0, minute=0)
-    rows = rows_of(target, watched.asking(OPERATIONS, since))
+    asking = msgspec.structs.replace(watched.asking(OPERATIONS, since), interval=timedelta(minutes=1))
     stored = payments(watched, since).height
 
-    assert sum(float(row["rate"]) * 3600 for row in rows) == pytest.approx(stored)
+    assert sum(float(row["rate"]) * 60 for row in rows_of(target, asking)) == pytest.approx(stored)
 
 
 def test_a_users_page_has_all_transactions_for_investigators_only(watched):
@@ -404,6 +434,67 @@ def test_a_users_page_has_all_transactions_for_investigators_only(watched):
     known = hidden(watched, OPERATIONS, "User", user=busiest(watched, OPERATIONS)[0])
     around = rows_of(target_of(OPERATIONS, "User, Transactions, A"), watched.asking(OPERATIONS, **known))
     assert {row["transaction_id"] for row in around} < set(stored["transaction_id"])
+
+
+def test_operators_see_how_often_a_user_pays_around_anomalies(watched):
+    """Each transaction that was copied beside an anomaly once, and those declined, as they are stored."""
+    raw, shown = (often_declined(watched, each) for each in (INVESTIGATIONS, OPERATIONS))
+    copied = {"rawQuery": True, "query": f"{COPIED} WHERE user_id = '{raw}' AND $timeFilter"}
+    known = {row["transaction_id"] for row in rows_of(copied, watched.asking(INVESTIGATIONS))}
+    stored = watched.week.store.transactions(TransactionQuery(since=SINCE, until=UNTIL, user_id=raw))
+    around = stored.filter(pl.col("transaction_id").is_in(known))
+    variables = hidden(watched, OPERATIONS, "User", user=shown)
+    rows = rows_of(
+        target_of(OPERATIONS, "User, Frequency around anomalies, A"), watched.asking(OPERATIONS, **variables)
+    )
+
+    counted = Counter(row["which"] for row in rows for _ in range(int(row["count"])))
+    assert counted == {"all": len(known), "declined": around.filter(status="declined").height}
+    assert counted["declined"] > 0
+
+
+COPIED = 'SELECT transaction_id FROM "cases"."autogen"."context"'
+
+
+def often_declined(watched: Watched, audience: Audience) -> str:
+    """Who has anomalies and the most declined attempts, by the name that the audience sees."""
+    declined = payments(watched, SINCE).filter(status="declined")
+    tried = Counter(declined["user_id"].to_list())
+    found = {each.user_id for each in watched.anomalies}
+    raw = next(user for user, _ in tried.most_common() if user in found)
+    return raw if audience.sees_transactions else PSEUDONYMS("user_id", raw)
+
+
+@pytest.mark.parametrize("audience", [OPERATIONS, INVESTIGATIONS], ids=lambda a: a.name)
+def test_scores_by_detector_are_the_means_of_its_anomalies(watched, audience):
+    """In each hour, of the anomalies for which it had a reason; filtered like everything on the page."""
+    target = target_of(audience, "Detection quality, Scores by detector, A")
+    rows = rows_of(target, watched.asking(audience, severity="high"))
+
+    scores: dict[tuple[str, datetime], list[float]] = {}
+    for each in watched.anomalies:
+        hour = each.timestamp.replace(minute=0, second=0, microsecond=0)
+        if each.severity.word == "high":
+            for reason in each.reasons:
+                scores.setdefault((reason.detector, hour), []).append(each.score)
+    assert scores
+    assert {
+        (row["detector"], datetime.fromtimestamp(row["time"] / 1000, UTC)): row["score"] for row in rows
+    } == {key: pytest.approx(sum(found) / len(found)) for key, found in scores.items()}
+
+
+def test_a_merchants_anomalies_are_drawn_and_counted_by_country(watched):
+    """Each of them as a point, and in the row of its country."""
+    known = hidden(watched, OPERATIONS, "Merchant")
+    asking = watched.asking(OPERATIONS, **known)
+    drawn = rows_of(target_of(OPERATIONS, "Merchant, Amounts, B"), asking)
+    places = rows_of(target_of(OPERATIONS, "Merchant, Where its anomalies came from, A"), asking)
+
+    here = [each for each in watched.anomalies if each.merchant_id == known["shop"]]
+    assert Counter((row["severity"], float(row["amount"])) for row in drawn) == Counter(
+        (each.severity.word, each.amount) for each in here
+    )
+    assert numbers(places, "country", "count") == Counter(each.country for each in here)
 
 
 def test_a_merchants_hours_add_up_to_its_transactions(watched):
