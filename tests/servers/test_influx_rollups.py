@@ -228,6 +228,16 @@ def test_anomalies_are_counted_by_hour_and_a_regrade_moves_its_count(store, task
     }
 
 
+def test_an_anomaly_that_waited_for_days_to_be_written_is_counted(store, tasks, connection):
+    """It counts from when it is there, not from when it was found."""
+    store.put_anomalies([anomaly(0)])
+    tasks.run("anomaly_counts")
+    store.put_anomalies([anomaly(1, detected_at=NOW - timedelta(days=2))])
+    tasks.run("anomaly_counts")
+
+    assert counted(connection) == {(FULL_HOUR, "low", "web"): 2}
+
+
 def test_what_is_withdrawn_is_counted_no_more(store, tasks, connection):
     """Its hour has one less the next time the task runs; its reasons are nobody's reasons any more."""
     found = anomaly(1, Severity.HIGH, kind="series")

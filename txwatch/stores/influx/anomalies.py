@@ -4,11 +4,13 @@ Guarantee: an anomaly is one point, so writing it again is a regrade.  Its tags 
 kind, mode) and its time (the transaction's point time; for a series its window and registered number)
 never change; all fields are written each time.  `record` is the whole anomaly; the other fields are for
 queries, and `summary` is those that dashboards need in one text (`txwatch/summary.py`); its reasons are
-points of their own (`surroundings`).  Reads come from `cases`.
+points of their own (`surroundings`).  `written` (nanoseconds) is when that was: tasks that count look for it.
+Reads come from `cases`.
 What is withdrawn has the severity `withdrawn` and level 0, so that dashboards pass it over.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 import polars as pl
@@ -19,7 +21,7 @@ from txwatch.ports import AnomalyQuery
 from txwatch.stores.influx.conditions import between, equal, holds, other_than, where
 from txwatch.stores.influx.connection import Connection
 from txwatch.stores.influx.layout import ANOMALIES, CASES, NOTHING
-from txwatch.stores.influx.points import FieldValue, lap, point, point_time
+from txwatch.stores.influx.points import FieldValue, lap, nanoseconds, point, point_time
 from txwatch.stores.influx.surroundings import context_lines, reason_lines
 from txwatch.summary import ANOMALY, summary
 
@@ -28,13 +30,15 @@ LONGEST_RECORD = 1_000_000
 _RECORD = {"name": pl.String(), "tags": pl.String(), "time": pl.Int64(), "record": pl.String()}
 
 
-def put_anomalies(connection: Connection, anomalies: Sequence[Anomaly], pseudonym: Pseudonym | None) -> None:
+def put_anomalies(
+    connection: Connection, anomalies: Sequence[Anomaly], pseudonym: Pseudonym | None, now: datetime
+) -> None:
     """Write anomalies; operators' copies only if there is a way to make pseudonyms."""
     if not anomalies:
         return
-    connection.write(CASES, _lines(anomalies))
+    connection.write(CASES, _lines(anomalies, now))
     if pseudonym:
-        connection.write(ANOMALIES, _lines([pseudonymous(each, pseudonym) for each in anomalies]))
+        connection.write(ANOMALIES, _lines([pseudonymous(each, pseudonym) for each in anomalies], now))
 
 
 def put_context(
@@ -59,8 +63,8 @@ def read_anomalies(connection: Connection, query: AnomalyQuery) -> list[Anomaly]
     return [msgspec.json.decode(record, type=Anomaly) for record in records]
 
 
-def anomaly_line(anomaly: Anomaly) -> str:
-    """Return the anomaly as a line."""
+def anomaly_line(anomaly: Anomaly, now: datetime) -> str:
+    """Return the anomaly as a line, written now."""
     tags = {
         "source": anomaly.source,
         "partition": str(anomaly.partition),
@@ -70,14 +74,14 @@ def anomaly_line(anomaly: Anomaly) -> str:
     }
     present = {name: value for name, value in tags.items() if value}
     fields = _fields(anomaly)
-    fields["summary"] = summary(fields, ANOMALY)
+    fields |= {"summary": summary(fields, ANOMALY), "written": nanoseconds(now)}
     return point(MEASUREMENT, present, fields, point_time(anomaly.timestamp, anomaly.sequence))
 
 
-def _lines(anomalies: Sequence[Anomaly]) -> bytes:
+def _lines(anomalies: Sequence[Anomaly], now: datetime) -> bytes:
     """Return anomalies and their reasons."""
     reasons = (line for each in anomalies for line in reason_lines(each))
-    return "\n".join([*map(anomaly_line, anomalies), *reasons]).encode()
+    return "\n".join([*(anomaly_line(each, now) for each in anomalies), *reasons]).encode()
 
 
 def _masked(rows: pl.DataFrame, pseudonym: Pseudonym) -> pl.DataFrame:

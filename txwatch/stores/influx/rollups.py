@@ -4,8 +4,7 @@ Guarantee: a roll-up is computed anew from all of its parts, so running a task t
 covers each hour (or day) with a part that was written since the task last succeeded, however old that hour
 is: late transactions are followed, and so is everything that came while InfluxDB ran no tasks.  What was
 written in the ten minutes before that success began is looked at again, since writers' clocks and lost
-answers make parts appear behind their time; of anomalies, which say when they were found and may wait for
-InfluxDB, what was found in the day before.  Lost: nothing, as long as parts outlive the lateness of
+answers make parts appear behind their time.  Lost: nothing, as long as parts outlive the lateness of
 transactions.
 
 When it last succeeded stands in InfluxDB's own bucket `_tasks`, for three days unless told otherwise; after
@@ -60,11 +59,11 @@ def _task(name: str, every: str, body: str, values: dict[str, str | int]) -> Rol
 
 def _traffic(span: str, seconds: int, days: int) -> dict[str, str | int]:
     places = {"minutes": TRAFFIC[60], "bucket": TRAFFIC[seconds]}
-    return {"span": span, "seconds": seconds, "days": days, "again": "10m", **places}
+    return {"span": span, "seconds": seconds, "days": days, **places}
 
 
 def _counting(bucket: str, days: int) -> dict[str, str | int]:
-    return {"span": "1h", "days": days, "again": "1d", "anomalies": ANOMALIES, "bucket": bucket}
+    return {"span": "1h", "days": days, "anomalies": ANOMALIES, "bucket": bucket}
 
 
 def _days(kept: timedelta) -> int:
@@ -98,7 +97,7 @@ succeeded =
         |> group()
         |> max(column: "_time")
         |> findColumn(fn: (key) => true, column: "_time")
-since = if length(arr: succeeded) == 0 then 0 else int(v: succeeded[0]) - int(v: %(again)s)
+since = if length(arr: succeeded) == 0 then 0 else int(v: succeeded[0]) - int(v: 10m)
 
 stretches = (tables=<-) =>
     tables
@@ -176,7 +175,7 @@ _FOUND = """
 changed =
     from(bucket: "%(anomalies)s")
         |> range(start: oldest, stop: newest)
-        |> filter(fn: (r) => r._measurement == "anomalies" and r._field == "detected_at")
+        |> filter(fn: (r) => r._measurement == "anomalies" and r._field == "written")
         |> stretches()
 """
 

@@ -105,7 +105,7 @@ class InfluxStore:
 
     def put_anomalies(self, anomalies: Sequence[Anomaly]) -> None:
         """Write durably; writing one again is a regrade."""
-        put_anomalies(self._connection, anomalies, self._pseudonym)
+        put_anomalies(self._connection, anomalies, self._pseudonym, self._clock.now())
 
     def put_context(self, anomaly: Anomaly, rows: pl.DataFrame) -> None:
         """Write what surrounds an anomaly; repeating it changes nothing."""
