@@ -152,6 +152,27 @@ def test_the_page_of_one_says_whose_it_is(grafana, people, audience: Audience, p
     expect(tab.get_by_role("cell").filter(has_text=name).first).to_be_visible()
 
 
+@pytest.mark.parametrize("audience", AUDIENCES[:2], ids=lambda a: a.name)
+@pytest.mark.parametrize(
+    ("page", "panel"), [("user", "Places"), ("merchant", "Where its anomalies came from")]
+)
+def test_a_country_leads_to_its_anomalies(grafana, people, audience: Audience, page: str, panel: str):
+    """On the page Now, with all other filters as they were."""
+    tab = people[audience.name]
+    tab.set_viewport_size(size(60))
+    opened(grafana, tab, f"txwatch-{page}", f"{USUAL_RANGE}&var-channel=pos")
+    link = (
+        tab.get_by_role("region", name=f"{panel} panel", exact=True).locator("a[href*='var-country=']").first
+    )
+    country = link.inner_text()
+    link.click()
+    tab.wait_for_url("**/d/txwatch-now**")
+
+    assert re.fullmatch("[A-Z]{2}", country)
+    for kept in (f"var-country={country}", "var-channel=pos", "from=now-2d"):
+        assert kept in tab.url
+
+
 def test_administrators_find_what_was_done_in_the_audit(grafana, people):
     """From how often it was done to the records that say so, and no others."""
     tab = people["administration"]
