@@ -91,8 +91,9 @@ def watched(influxdb, tmp_path_factory) -> Iterator[Watched]:
     stores = InfluxStores(influxdb)
     stores.initialise()
     folder = tmp_path_factory.mktemp("week")
-    week = fill(stores.access(), folder, until=UNTIL, window_seconds=900)
     tasks = Tasks(stores)
+    with tasks.paused():
+        week = fill(stores.access(), folder, until=UNTIL, window_seconds=900)
     tasks.run("rule_counts")
     tasks.client.close()
     anomalies = week.store.anomalies(AnomalyQuery(since=SINCE, until=UNTIL, limit=None))
