@@ -96,6 +96,23 @@ RULES: tuple[Rule, ...] = (
         panel="Scored a second",
     ),
     Rule(
+        uid="txwatch-detectors-behind",
+        title="Detectors fall behind",
+        query=asked.share_without_result(
+            OPERATIONS, ("collector", "transactions_total"), ("detectors", "transactions_total")
+        ),
+        back=30 * MINUTE,
+        condition="$A > 20",
+        lasting="10m",
+        urgency="look",
+        meaning="{{ humanize $values.A.Value }} % of the transactions of the last half hour were stored "
+        "and are not scored yet.",
+        advice="Is it a burst that passes? If it stays, detectors are too slow for the traffic. "
+        "Nothing is lost if they catch up before the feed's points go (7 days).",
+        page=HEALTH,
+        panel="Stored, not yet scored",
+    ),
+    Rule(
         uid="txwatch-skipped-runs",
         title="Runs over traffic are skipped",
         query=asked.without_result(

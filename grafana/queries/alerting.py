@@ -13,6 +13,9 @@ from grafana.queries.flux import START, STOP
 ALIVE = 60
 """What said how it is fewer times than this (ten minutes) came once and went, and is not missed."""
 
+FEW = 1_000
+"""So few transactions less are no backlog, whatever share they are."""
+
 
 def transactions(audience: Audience) -> Query:
     """How many transactions there were, by the minutes that the collector counted."""
@@ -97,7 +100,18 @@ from(bucket: "metrics")
 
 def without_result(audience: Audience, work: tuple[str, str], result: tuple[str, str]) -> Query:
     """How far the figure `work` (component, name) grew while `result` did not; 0 where both did."""
+    return _grown(audience, work, result, "if result._value > 0.0 then 0.0 else work._value")
+
+
+def share_without_result(audience: Audience, work: tuple[str, str], result: tuple[str, str]) -> Query:
+    """How much less `result` grew than `work`, in percent of that; 0 where it is less than `FEW`."""
+    less = "100.0 * (work._value - result._value) / work._value"
+    return _grown(audience, work, result, f"if work._value - result._value < {FEW}.0 then 0.0 else {less}")
+
+
+def _grown(audience: Audience, work: tuple[str, str], result: tuple[str, str], value: str) -> Query:
     text = f"""\
+import "array"
 grown = (component, name) =>
     union(
         tables: [
@@ -114,9 +128,9 @@ grown = (component, name) =>
         |> findRecord(fn: (key) => true, idx: 0)
 work = grown(component: "{work[0]}", name: "{work[1]}")
 result = grown(component: "{result[0]}", name: "{result[1]}")
-array.from(rows: [{{value: if result._value > 0.0 then 0.0 else work._value}}])
+array.from(rows: [{{value: {value}}}])
 """
-    return _rows(audience, 'import "array"\n' + text)
+    return _rows(audience, text)
 
 
 def growth(audience: Audience, component: str, figure: str) -> Query:

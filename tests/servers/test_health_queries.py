@@ -1,4 +1,4 @@
-"""What the page Health asks, of a real InfluxDB that holds traffic and health of known times."""
+"""What the page Health and an alert rule ask, of a real InfluxDB with traffic and health of known times."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 from grafana_queries import Asking, rows_of
 from influx_tasks import Tasks
 
+from grafana.alerting.watching import RULES
 from grafana.audience import OPERATIONS
 from grafana.dashboards.health import health
 from txwatch.clock import SystemClock
@@ -32,16 +33,19 @@ def asked(
 ) -> list[dict[str, Any]]:
     """The rows that the first query of a panel brings."""
     (panel,) = (panel for panel in health(OPERATIONS).json()["panels"] if panel["title"] == title)
-    token = influx_stores.tokens["operator"]
-    asking = Asking(
+    return rows_of(panel["targets"][0], asking(influx_stores, since, until, interval))
+
+
+def asking(influx_stores, since: datetime, until: datetime, interval: timedelta) -> Asking:
+    """Ask as an operator."""
+    return Asking(
         url=influx_stores.server.url,
         org=influx_stores.org,
-        token=token,
+        token=influx_stores.tokens["operator"],
         since=since,
         until=until,
         interval=interval,
     )
-    return rows_of(panel["targets"][0], asking)
 
 
 def rates(influx_stores, since: datetime, until: datetime, interval: timedelta) -> dict[datetime, float]:
@@ -101,6 +105,30 @@ def test_the_rate_is_the_same_over_any_range(influx_stores, store, days):
     seen = rates(influx_stores, begin, THIS_HOUR - 2 * HOUR, 15 * MINUTE)
 
     assert set(seen.values()) == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("stored", "scored", "share"),
+    [(10_000, 7_000, 30.0), (10_000, 9_500, 0.0), (0, 5_000, 0.0), (900, 0, 0.0)],
+)
+def test_detectors_fall_behind_by_what_was_stored_and_not_scored(influx_stores, store, stored, scored, share):
+    """In percent; not by a few, not while they catch up, and whenever each of both was started."""
+    rule = next(rule for rule in RULES if rule.uid == "txwatch-detectors-behind")
+    begin = THIS_HOUR - 3 * HOUR
+    until = begin + timedelta(seconds=rule.back)
+    said = {"collector": (7e6, 7e6 + stored), "detectors": (5e3, 5e3 + scored)}
+    store.put_health(
+        [
+            HealthPoint(
+                component=name, at=begin + n * MINUTE, values={"transactions_total": value}, sentence=""
+            )
+            for name, values in said.items()
+            for n, value in enumerate(values)
+        ]
+    )
+    (row,) = rows_of(rule.query.json("A"), asking(influx_stores, begin, until, MINUTE))
+
+    assert float(row["value"]) == pytest.approx(share)
 
 
 @pytest.mark.parametrize(
