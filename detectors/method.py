@@ -54,6 +54,17 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         ratio = self.observed / max(self.expected, 1e-9)
         return f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}"
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the entity's own past is what was compared with."""
+        return self.level == "entity"
+
+    def basis(self, what: str) -> str:
+        """Return whose usual it is: "(from 58 attempts)", or everybody's, and how few are known."""
+        if self.is_own:
+            return f"(from {self.size} {what})"
+        return f"for everybody (known: {self.size} {what})"
+
     def money(self, amount: float) -> str:
         """Return an amount as people write it."""
         return f"{amount:,.2f}"

@@ -47,6 +47,8 @@ class Alerts(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     alerts: int
     right: int
+    left_out: int
+    """Frauds of kinds that are left out: neither right nor wrong."""
     precision: float | None
 
 
@@ -217,7 +219,8 @@ def _alerts(name: str, one: Judged, part: Flags) -> Alerts:
     counted = part & one.counts
     right = int((one.is_fraud & part).sum())
     precision = right / int(counted.sum()) if counted.any() else None
-    return Alerts(name=name, alerts=int(part.sum()), right=right, precision=precision)
+    left_out = int((part & ~one.counts).sum())
+    return Alerts(name=name, alerts=int(part.sum()), right=right, left_out=left_out, precision=precision)
 
 
 def _by_detector(one: Judged) -> list[Alerts]:

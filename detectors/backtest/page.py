@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.backtest.figures import Figures, Judged, at_budget
 from detectors.backtest.measures import precision_and_recall
-from detectors.backtest.told import number, spread
+from detectors.backtest.told import number, spread, verdicts
 from detectors.offline import Output
 
 TEMPLATE: Final = Path(__file__).with_name("backtest.html")
@@ -49,7 +49,8 @@ def page(title: str, figures: Sequence[Figures], judged: Sequence[Judged]) -> st
         ),
     )
     tables = "".join(_tables(one) for one in figures)
-    body = f"<h1>{escape(title)}</h1>{_summary(figures)}<p class=legend>{legend}</p>"
+    against = "".join(f"<p>{escape(verdict)}</p>" for verdict in verdicts(figures))
+    body = f"<h1>{escape(title)}</h1>{_summary(figures)}{against}<p class=legend>{legend}</p>"
     return TEMPLATE.read_text().replace(
         "<!--BODY-->", f"{body}<div class=row>{''.join(charts)}</div>{tables}"
     )
@@ -128,8 +129,11 @@ def _tables(one: Figures) -> str:
         *(
             _table(
                 name,
-                ("", "alerts", "right", "precision"),
-                [(p.name, f"{p.alerts:,}", f"{p.right:,}", number(p.precision)) for p in found],
+                ("", "alerts", "right", "left out", "precision"),
+                [
+                    (p.name, f"{p.alerts:,}", f"{p.right:,}", f"{p.left_out:,}", number(p.precision))
+                    for p in found
+                ],
             )
             for name, found in (("By severity", one.by_severity), ("By largest hypothesis", one.by_detector))
         ),

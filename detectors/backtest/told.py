@@ -10,7 +10,7 @@ def told(figures: Sequence[Figures]) -> Iterator[str]:
     for one in figures:
         yield from _contender(one)
         yield ""
-    yield from _verdicts(figures)
+    yield from verdicts(figures)
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -21,6 +21,17 @@ def number(value: float | None, digits: int = 3) -> str:
 def spread(one: Figures) -> str:
     """Return the average precision's spread in words; empty where nothing was drawn."""
     return "" if one.spread is None else f"{one.spread[0]:.3f} to {one.spread[1]:.3f} over resampled days"
+
+
+def verdicts(figures: Sequence[Figures]) -> Iterator[str]:
+    """Yield, for every other contender, how it does against the champion."""
+    champion, *others = figures
+    for one in others:
+        difference = one.average_precision - champion.average_precision
+        share = (
+            "" if one.better_than_champion is None else f", ahead in {one.better_than_champion:.0%} of draws"
+        )
+        yield f"{one.name} against {champion.name}: average precision {difference:+.3f}{share}"
 
 
 def _contender(one: Figures) -> Iterator[str]:
@@ -56,16 +67,8 @@ def _contender(one: Figures) -> Iterator[str]:
 
 
 def _parts(title: str, parts: Sequence[Alerts]) -> Iterator[str]:
-    yield f"  {title:22} alerts   right  precision"
+    is_told = any(part.left_out for part in parts)
+    yield f"  {title:22} alerts   right{'  left out' if is_told else ''}  precision"
     for part in parts:
-        yield f"  {part.name:22} {part.alerts:>6,}  {part.right:>6,}  {number(part.precision):>9}"
-
-
-def _verdicts(figures: Sequence[Figures]) -> Iterator[str]:
-    champion, *others = figures
-    for one in others:
-        difference = one.average_precision - champion.average_precision
-        share = (
-            "" if one.better_than_champion is None else f", ahead in {one.better_than_champion:.0%} of draws"
-        )
-        yield f"{one.name} against {champion.name}: average precision {difference:+.3f}{share}"
+        left_out = f"  {part.left_out:>8,}" if is_told else ""
+        yield f"  {part.name:22} {part.alerts:>6,}  {part.right:>6,}{left_out}  {number(part.precision):>9}"

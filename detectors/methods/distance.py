@@ -47,5 +47,5 @@ class Distance:
         """Return the distance beside the usual one."""
         return (
             f"{found.observed:,.0f} km from the centre of this customer's places, {found.times} times the "
-            f"usual {found.expected:,.0f} km (from {found.size} payments)"
+            f"usual {found.expected:,.0f} km {found.basis('payments')}"
         )

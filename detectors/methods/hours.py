@@ -76,8 +76,9 @@ class UnusualHours:
 
     def sentence(self, found: Found) -> str:
         """Return how rarely the user pays at this hour."""
+        whose = "this customer's" if found.is_own else "a customer's"
         return (
             f"another payment at {found.row['timestamp']:%H:%M} UTC, an hour in which only "
-            f"{100 * found.expected:.1f} % of this customer's payments are expected (from "
-            f"{found.size} payments)"
+            f"{100 * found.expected:.1f} % of {whose} payments are expected "
+            f"{found.basis('payments')}"
         )

@@ -46,5 +46,5 @@ class MerchantDeclined:
         """Return the count beside the expected one."""
         return (
             f"{found.observed:.0f} declined attempts at this merchant within an hour, where "
-            f"{found.expected:.2g} are usual (from {found.size} declined before)"
+            f"{found.expected:.2g} are usual {found.basis('declined before')}"
         )

@@ -45,5 +45,5 @@ class MerchantRush:
         """Return the count beside the expected one."""
         return (
             f"{found.observed:.0f} attempts at this merchant within 12 hours, where {found.expected:.2g} "
-            f"are usual (from {found.size} attempts)"
+            f"are usual {found.basis('attempts')}"
         )

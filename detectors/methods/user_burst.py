@@ -45,5 +45,5 @@ class UserBurst:
         """Return the count beside the expected one."""
         return (
             f"{found.observed:.0f} attempts of this customer within 20 minutes, where {found.expected:.2g} "
-            f"are usual (from {found.size} attempts)"
+            f"are usual {found.basis('attempts')}"
         )

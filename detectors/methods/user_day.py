@@ -43,5 +43,5 @@ class UserDay:
         """Return the count beside the expected one."""
         return (
             f"{found.observed:.0f} attempts of this customer within a day, where {found.expected:.2g} "
-            f"are usual (from {found.size} attempts)"
+            f"are usual {found.basis('attempts')}"
         )

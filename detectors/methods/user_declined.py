@@ -44,5 +44,5 @@ class UserDeclined:
         """Return the count beside the expected one."""
         return (
             f"{found.observed:.0f} declined attempts of this customer within an hour, where "
-            f"{found.expected:.2g} are usual (from {found.size} declined before)"
+            f"{found.expected:.2g} are usual {found.basis('declined before')}"
         )

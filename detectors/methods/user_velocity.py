@@ -48,7 +48,8 @@ class UserVelocity:
 
     def sentence(self, found: Found) -> str:
         """Return the day's sum beside the usual one."""
+        who = "this customer" if found.is_own else "a customer"
         return (
-            f"{found.money(found.observed)} {found.currency} within a day, where this customer usually "
-            f"spends {found.money(found.expected)} (from {found.size} payments)"
+            f"{found.money(found.observed)} {found.currency} within a day, where {who} usually "
+            f"spends {found.money(found.expected)} {found.basis('payments')}"
         )

@@ -1,5 +1,7 @@
 """The check-list that every detection method passes."""
 
+from itertools import pairwise
+
 import msgspec
 import numpy as np
 import polars as pl
@@ -7,15 +9,25 @@ import pytest
 
 from detectors.features import FeatureState
 from detectors.kernels.tail import SILENT
-from detectors.method import Evidence, Found, level_word
+from detectors.method import Evidence, FittedMethod, Found, level_word
 from detectors.methods import METHODS
 from detectors.ordinary import complete, stream
-from detectors.rows import RowsBuilder
+from detectors.rows import RowsBuilder, milliseconds
 from detectors.settings import DetectionSettings, Forest
 from txwatch.columns import TRANSACTION
 
 SETTINGS = DetectionSettings(forest=Forest(warm_up=1000))
 COUNT = 3000
+ALWAYS_EVERYBODY = {"amount_tail", "travel", "country", "forest"}
+"""They compare with everybody whoever it is, and say so."""
+OTHERWISE = {
+    "seed": 7,
+    "quiet": 0.99,
+    "warm_up": 9000,
+    "sample_rows": 300,
+    "rows_per_day": 20,
+    "refit_days": 1,
+}
 
 
 @pytest.fixture(params=METHODS, ids=lambda method: method.name)
@@ -28,13 +40,15 @@ def ordinary():
     return stream(COUNT)
 
 
-def score(method_type, frame: pl.DataFrame, micro_batch: int = 500) -> tuple[object, Evidence, list]:
+def score(
+    method_type, frame: pl.DataFrame, micro_batch: int = 500, settings: DetectionSettings = SETTINGS
+) -> tuple[object, Evidence, list]:
     """Run one method over the frame; the forest also gets what the others said."""
-    builder, features = RowsBuilder(SETTINGS), FeatureState({"user_amount_z"})
-    method = method_type(SETTINGS)
-    others = [other(SETTINGS) for other in METHODS[:-1]] if method_type.name == "forest" else []
+    builder, features = RowsBuilder(settings), FeatureState({"user_amount_z"})
+    method = method_type(settings)
+    others = [other(settings) for other in METHODS[:-1]] if method_type.name == "forest" else []
     parts = []
-    for batch in frame.iter_slices(micro_batch):
+    for batch in (piece for whole in frame.iter_slices(micro_batch) for piece in pieces(method, whole)):
         rows = builder.build(batch)
         features.step(rows)
         so_far: list[Evidence] = []
@@ -45,6 +59,12 @@ def score(method_type, frame: pl.DataFrame, micro_batch: int = 500) -> tuple[obj
         name: np.concatenate([getattr(part, name) for part in parts]) for name in Evidence.__struct_fields__
     }
     return method, Evidence(**joined), parts
+
+
+def pieces(method, batch: pl.DataFrame) -> list[pl.DataFrame]:
+    """Cut a batch where a method with a model asks for it, as the engine does."""
+    cuts = method.cuts(milliseconds(batch["timestamp"])).tolist() if isinstance(method, FittedMethod) else []
+    return [batch[start:stop] for start, stop in pairwise(sorted({0, batch.height, *cuts}))]
 
 
 def spiked(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -178,6 +198,39 @@ def test_a_reason_has_observed_and_expected(method_type, ordinary):
     assert any(character.isdigit() for character in sentence)
     assert "nan" not in sentence
     assert msgspec.json.encode(sentence)
+
+
+def test_a_reason_says_when_it_compares_with_everybody(method_type):
+    """Of somebody who is new the usual is not called their own; of the known it is not called everybody's."""
+    method = method_type(SETTINGS)
+    row = stream(1).row(0, named=True)
+
+    def said(level):
+        found = Found(observed=6.0, expected=2.0, size=7, level=level, currency="EUR", row=row)
+        return method.sentence(found)
+
+    if method.name not in ALWAYS_EVERYBODY:
+        assert said("entity") != said("population")
+        assert "7" in said("population")
+
+
+def test_every_setting_of_a_method_changes_what_it_says(method_type):
+    """No setting is dead, and none breaks: each is moved in turn, over weeks with refits."""
+    frame, _ = spiked(stream(2 * COUNT))
+    _, before, _ = score(method_type, frame)
+    own = getattr(SETTINGS, method_type.name)
+
+    for name in own.__struct_fields__:
+        value = getattr(own, name)
+        other = OTHERWISE.get(name) or (
+            tuple(3 * each for each in value) if name == "stretches" else value * 0.3
+        )
+        moved = msgspec.structs.replace(own, **{name: type(value)(other)})
+        settings = msgspec.structs.replace(SETTINGS, **{method_type.name: moved})
+        _, evidence, _ = score(method_type, frame, settings=settings)
+
+        assert np.isfinite(evidence.log_odds).all(), name
+        assert not np.array_equal(evidence.log_odds, before.log_odds), name
 
 
 def test_every_method_says_what_it_sees_and_when_it_is_blind(method_type):

@@ -103,6 +103,16 @@ def test_skipped_days_and_kinds_that_are_left_out_do_not_count(frame, labels):
     assert (found.days, found.frauds, found.spread) == (4, 2, None)
 
 
+def test_alerts_of_kinds_that_are_left_out_are_told_apart(frame, labels):
+    """Else the precision beside alerts and right ones is of other numbers than those."""
+    (found,) = figures(frame, labels, DetectionSettings(), leave_out=("large",))
+
+    own = found.own
+    assert own.left_out > 0
+    assert own.precision == own.right / (own.alerts - own.left_out)
+    assert any("left out" in line for line in told([found]))
+
+
 def test_labels_change_no_score(frame, labels):
     """The same stream, judged by other labels: the scores are those of a plain engine."""
     (outcome,) = outcomes(frame, DetectionSettings())
@@ -134,4 +144,6 @@ def test_text_and_page_show_every_contender(frame, labels):
     assert html.count("<svg") == 3
     assert html.count("<polyline") == 6
     assert "<script>" not in html
-    assert any(line.startswith("c1 against c0: average precision +0.000") for line in told(found))
+    verdict = "c1 against c0: average precision +0.000"
+    assert verdict in html
+    assert any(line.startswith(verdict) for line in told(found))
