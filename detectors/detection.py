@@ -25,6 +25,7 @@ from detectors.rules.draft import Draft
 from detectors.rules.former import Former
 from detectors.scored import Scored
 from detectors.series.traffic import TrafficSettings, TrafficWatch
+from detectors.series.watched import Watched
 from detectors.settings import DetectionSettings
 from detectors.snapshot import PackedArray, encode, framed, opened, pack, unpack
 from detectors.state import Array
@@ -308,6 +309,14 @@ def rules_of(payload: bytes) -> str:
     Everything else in the dump is passed over.
     """
     return opened(memoryview(payload), _Labelled)[0].rules
+
+
+def series_of(payload: bytes) -> list[str]:
+    """Return the series that a dumped detection watches; a series' registered number is its place."""
+    kept, _ = opened(memoryview(payload), _Kept)
+    watched = Watched({}, 1, 0)
+    watched.restore(unpack(kept.arrays) | kept.plain)
+    return watched.names
 
 
 class _Labelled(msgspec.Struct, frozen=True, kw_only=True):

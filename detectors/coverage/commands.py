@@ -11,8 +11,10 @@ from detectors.configuration import known_configuration
 from detectors.coverage.filling import Filled, Gaps, filled
 from detectors.coverage.gaps import Seen, Stretch, fillable, seen, stretches, totals
 from detectors.coverage.stored import stored_counts
+from detectors.detection import series_of
 from detectors.inforce import in_force
 from detectors.planning.history import between, newest
+from detectors.service import CONSUMER as DETECTORS
 from txwatch.canary import canaries_of
 from txwatch.coverage import WINDOW, State, start_of
 from txwatch.identity import account
@@ -94,7 +96,7 @@ def fill(
     since: Since = None,
     warm_up: Annotated[
         float, typer.Option(min=0.0, help="Days before the first gap, to know what is usual.")
-    ] = 7.0,
+    ] = 14.0,
 ) -> None:
     """Evaluate afterwards what was missed, or what a rule failed for; what is found is marked late.
 
@@ -112,7 +114,8 @@ def fill(
         found = _filled(workplace, looked, holes, timedelta(days=warm_up))
         _keep(workplace, found, holes)
     typer.echo(
-        f"{found.transactions:,} transactions evaluated afterwards, {len(found.anomalies):,} late finds; "
+        f"{found.transactions:,} transactions evaluated afterwards and {len(found.points):,} windows of "
+        f"series, {len(found.anomalies):,} late finds; "
         "`txwatch coverage gaps` says what is left"
     )
 
@@ -131,31 +134,35 @@ def _looked(workplace: Workplace, days: float, since: datetime | None) -> Looked
 
 def _filled(workplace: Workplace, looked: Looked, holes: Sequence[Stretch], warm_up: timedelta) -> Filled:
     first, end = min(each.since for each in holes), max(each.until for each in holes)
-    used = in_force(workplace)
+    used, snapshot = in_force(workplace), workplace.ledger.load_snapshot(DETECTORS)
     rules = known_configuration(rules_path(workplace.settings), used.content, used.beside)
     known: dict[str, Anomaly] = {
         each.anomaly_id: each
         for each in workplace.store.anomalies(AnomalyQuery(since=first, until=end, limit=None))
     }
     return filled(
-        between(workplace.store, first - warm_up, end, rules.canaries),
+        between(workplace.store, first - warm_up, end + WINDOW, rules.canaries),
         rules,
         looked.gaps,
         known,
         workplace.clock.now,
         workplace.settings.scored_together,
+        [] if snapshot is None else series_of(snapshot.payload),
     )
 
 
 def _keep(workplace: Workplace, found: Filled, holes: Sequence[Stretch]) -> None:
-    """Store the anomalies first (idempotent), then queue them and count the windows, together."""
+    """Store anomalies and series first (idempotent); then queue the ones and count windows, together."""
     if found.anomalies:
         workplace.store.put_anomalies(found.anomalies)
+    if found.points:
+        workplace.store.put_series(found.points)
     workplace.ledger.commit_step(CONSUMER, {}, found.anomalies, found.looked_at)
     facts = {
         "since": min(each.since for each in holes).isoformat(),
         "until": max(each.until for each in holes).isoformat(),
         "transactions": found.transactions,
+        "windows of series": len(found.points),
         "late finds": len(found.anomalies),
     }
     workplace.ledger.record(account(), "coverage filled", facts)

@@ -13,7 +13,7 @@ from collector.simulator.simulation import Simulation
 from detectors.configuration import read_configuration
 from detectors.coverage.filling import Gaps, filled
 from detectors.coverage.gaps import seen, stretches
-from detectors.detection import Detection
+from detectors.detection import Detection, series_of
 from txwatch.cli import app
 from txwatch.columns import FEED as COLUMNS
 from txwatch.columns import TRANSACTION
@@ -137,6 +137,43 @@ def test_what_a_gap_holds_is_what_detection_finds_marked_late(rows, configuratio
     assert found.transactions == sum(count for start, count in stored.items() if start >= half)
 
 
+def test_series_of_a_gap_are_what_a_detector_without_one_would_have_said(rows, configuration):
+    """Counts, bands and events of the missed half, under the numbers that the series have."""
+    half = start_of(rows["timestamp"][rows.height // 2])
+    last = rows.filter(pl.col("timestamp") > half + 20 * WINDOW)[:1]
+    crowd = pl.concat([last] * 300).with_columns(
+        transaction_id=pl.format("crowd{}", pl.int_range(300)),
+        sequence=pl.int_range(10**6, 10**6 + 300, dtype=pl.Int64),
+    )
+    rows = pl.concat([rows, crowd.select(rows.columns)]).sort("timestamp", maintain_order=True)
+    stored = Counter(map(start_of, rows["timestamp"].to_list()))
+    windows = {start: {FEED: Tally(evaluated=count)} for start, count in stored.items() if start < half}
+    seen_all = Detection.fresh(configuration)
+    everything = seen_all.step(rows, lambda: NOON)
+    watched = [*reversed(series_of(seen_all.dump())), "count/nobody"]
+
+    found = filled(
+        [rows], configuration, Gaps(windows=windows, stored=stored), {}, lambda: NOON, 500, watched
+    )
+    events = {each.anomaly_id: each for each in found.anomalies if each.kind == "series"}
+
+    missed = [start for start in stored if start >= half]
+    assert found.points == [
+        point
+        for point in everything.points
+        if start_of(point.start) in missed and point.series in watched and point.expected is not None
+    ]
+    assert events.keys() == {
+        each.anomaly_id
+        for each in everything.anomalies
+        if each.kind == "series" and start_of(each.timestamp) in missed
+    }
+    assert events
+    assert all(each.late and watched[each.sequence] == each.series for each in events.values())
+    judged = sum(window.get(SERIES, Tally()).filled for window in found.looked_at.values())
+    assert judged == len(found.points)
+
+
 def test_a_rule_that_failed_is_made_up_for_and_the_anomaly_keeps_what_it_had(rows, configuration):
     """Only that rule's hits are new; an anomaly that was found without it gains it."""
     anomalies = {a.anomaly_id: a for a in Detection.fresh(configuration).step(rows, lambda: NOON).anomalies}
@@ -219,7 +256,8 @@ def test_what_was_missed_is_evaluated_afterwards_once(home):
     shown = run("coverage", "show", "--days", "4")
 
     assert "missed      every detector" in lost
-    assert "transactions evaluated afterwards" in said
+    assert "transactions evaluated afterwards and" in said
+    assert " 0 windows of series" not in said
     assert "missed" not in left
     assert "filled" in shown
     assert again == "nothing to fill\n"
