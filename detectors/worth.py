@@ -60,9 +60,14 @@ def fitted(logits: Floats, bad: Flags, weight: Floats) -> Floats:
 
 
 def predicted(model: Floats, logits: Floats) -> Floats:
-    """Return log odds by a fitted regression, never beyond the range that it was fitted to."""
+    """Return log odds by a fitted regression, never beyond the range that it was fitted to.
+
+    Term by term: the last bit of a product of matrices depends on how many rows there are.
+    """
     width = logits.shape[1]
     centre, scale, low, high = model[1 : 1 + 4 * width].reshape(4, width)
     x = np.clip((logits - centre) / scale, low, high)
-    log_odds: Floats = model[0] + terms(x) @ model[1 + 4 * width :]
+    log_odds = np.full(len(x), model[0])
+    for term, coefficient in zip(terms(x).T, model[1 + 4 * width :], strict=True):
+        log_odds += term * coefficient
     return log_odds

@@ -8,18 +8,20 @@ import polars as pl
 import pytest
 
 from detectors.features import FeatureState
+from detectors.feedback import FeedbackMethod
 from detectors.kernels.tail import SILENT
 from detectors.method import Evidence, FittedMethod, Found, level_word
-from detectors.methods import METHODS
+from detectors.methods import FEEDBACK, METHODS
 from detectors.ordinary import complete, stream
 from detectors.rows import RowsBuilder, milliseconds
-from detectors.settings import DetectionSettings, Forest
+from detectors.settings import DetectionSettings, Feedback, Forest
 from txwatch.columns import TRANSACTION
 
-SETTINGS = DetectionSettings(forest=Forest(warm_up=1000))
+SETTINGS = DetectionSettings(forest=Forest(warm_up=1000), feedback=Feedback(delay_days=2))
 COUNT = 3000
 ALWAYS_EVERYBODY = {"amount_tail", "travel", "country", "forest"}
 """They compare with everybody whoever it is, and say so."""
+BAD = (pl.col("user_id") == "u1") | (pl.col("merchant_id") == "m1")
 OTHERWISE = {
     "seed": 7,
     "quiet": 0.99,
@@ -35,6 +37,12 @@ def method_type(request):
     return request.param
 
 
+@pytest.fixture(params=(*METHODS, *FEEDBACK), ids=lambda method: method.name)
+def any_method(request):
+    """Those on confirmed frauds, too; what they find is in `tests/unit/test_label_feedback.py`."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
 def ordinary():
     return stream(COUNT)
@@ -43,7 +51,10 @@ def ordinary():
 def score(
     method_type, frame: pl.DataFrame, micro_batch: int = 500, settings: DetectionSettings = SETTINGS
 ) -> tuple[object, Evidence, list]:
-    """Run one method over the frame; the forest also gets what the others said."""
+    """Run one method over the frame; the forest also gets what the others said.
+
+    For those on confirmed frauds, payments of one user and at one merchant are frauds, as is told at once.
+    """
     builder, features = RowsBuilder(settings), FeatureState({"user_amount_z"})
     method = method_type(settings)
     others = [other(settings) for other in METHODS[:-1]] if method_type.name == "forest" else []
@@ -55,6 +66,9 @@ def score(
         for other in others:
             so_far.append(other.score(rows, so_far))
         parts.append(method.score(rows, so_far))
+        if isinstance(method, FeedbackMethod):
+            method.beside(np.full(len(rows), SILENT))
+            method.confirm(builder.reported(batch.filter(BAD)))
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in Evidence.__struct_fields__
     }
@@ -63,7 +77,8 @@ def score(
 
 def pieces(method, batch: pl.DataFrame) -> list[pl.DataFrame]:
     """Cut a batch where a method with a model asks for it, as the engine does."""
-    cuts = method.cuts(milliseconds(batch["timestamp"])).tolist() if isinstance(method, FittedMethod) else []
+    is_asking = isinstance(method, FittedMethod | FeedbackMethod)
+    cuts = method.cuts(milliseconds(batch["timestamp"])).tolist() if is_asking else []
     return [batch[start:stop] for start, stop in pairwise(sorted({0, batch.height, *cuts}))]
 
 
@@ -89,75 +104,82 @@ def spiked(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     return pl.concat([frame, complete(pl.DataFrame(strange))]), frame.height
 
 
-def test_scoring_twice_gives_the_same(method_type, ordinary):
-    _, first, _ = score(method_type, ordinary)
-    _, second, _ = score(method_type, ordinary)
+def test_scoring_twice_gives_the_same(any_method, ordinary):
+    _, first, _ = score(any_method, ordinary)
+    _, second, _ = score(any_method, ordinary)
 
     for name in Evidence.__struct_fields__:
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
-def test_batch_cuts_change_nothing(method_type, ordinary):
-    _, whole, _ = score(method_type, ordinary, micro_batch=COUNT)
-    _, cut, _ = score(method_type, ordinary, micro_batch=37)
+def test_batch_cuts_change_nothing(any_method, ordinary):
+    _, whole, _ = score(any_method, ordinary, micro_batch=COUNT)
+    _, cut, _ = score(any_method, ordinary, micro_batch=37)
 
     for name in Evidence.__struct_fields__:
         np.testing.assert_array_equal(getattr(whole, name), getattr(cut, name), err_msg=name)
 
 
-def test_the_input_stays_as_it_was(method_type, ordinary):
+def test_the_input_stays_as_it_was(any_method, ordinary):
     before = ordinary.clone()
 
-    score(method_type, ordinary)
+    score(any_method, ordinary)
 
     assert ordinary.equals(before)
 
 
 @pytest.mark.parametrize("count", [1, 2, 50])
-def test_too_little_history_gives_neither_an_exception_nor_confidence(method_type, ordinary, count):
-    _, evidence, _ = score(method_type, ordinary[:count])
+def test_too_little_history_gives_neither_an_exception_nor_confidence(any_method, ordinary, count):
+    _, evidence, _ = score(any_method, ordinary[:count])
 
     assert (evidence.log_odds <= 0.0).all()
 
 
-def test_a_constant_history_has_a_defined_outcome(method_type):
+def test_no_method_is_mute(any_method, ordinary):
+    """Else everything that is asked of it here would hold of nothing."""
+    _, evidence, _ = score(any_method, spiked(ordinary)[0])
+
+    assert (evidence.log_odds > SILENT).any()
+
+
+def test_a_constant_history_has_a_defined_outcome(any_method):
     """The same amount at the same place every time gives finite evidence, and no alarm."""
     frame = stream(COUNT).with_columns(amount=pl.lit(10.0), lat=pl.lit(48.0), lon=pl.lit(9.0))
 
-    _, evidence, _ = score(method_type, frame)
+    _, evidence, _ = score(any_method, frame)
 
     assert np.isfinite(evidence.log_odds).all()
-    if method_type.type in {"amount", "place"}:
+    if any_method.type in {"amount", "place"}:
         assert (evidence.log_odds < 0.0).all()
 
 
 @pytest.mark.parametrize(
     "name", ["channel", "country", "lat", "lon", "device_id", "card_id", "merchant_category"]
 )
-def test_missing_values_are_no_evidence(method_type, ordinary, name):
-    _, evidence, _ = score(method_type, ordinary.with_columns(pl.lit(None, TRANSACTION[name]).alias(name)))
+def test_missing_values_are_no_evidence(any_method, ordinary, name):
+    _, evidence, _ = score(any_method, ordinary.with_columns(pl.lit(None, TRANSACTION[name]).alias(name)))
 
     assert np.isfinite(evidence.log_odds).all()
 
 
-def test_a_place_method_is_silent_without_places(method_type, ordinary):
+def test_a_place_method_is_silent_without_places(any_method, ordinary):
     bare = ordinary.with_columns(
         *(pl.lit(None, TRANSACTION[name]).alias(name) for name in ("lat", "lon", "country"))
     )
 
-    _, evidence, _ = score(method_type, bare)
+    _, evidence, _ = score(any_method, bare)
 
-    if method_type.type == "place":
+    if any_method.type == "place":
         assert (evidence.log_odds == SILENT).all()
 
 
-def test_amounts_that_are_no_number_are_silent(method_type, ordinary):
+def test_amounts_that_are_no_number_are_silent(any_method, ordinary):
     """The schema refuses NaN; should one come all the same, it neither counts nor spoils a baseline."""
     spoilt = ordinary.with_columns(
         amount=pl.when(pl.int_range(pl.len()) % 9 == 0).then(np.nan).otherwise("amount")
     )
 
-    _, evidence, _ = score(method_type, spoilt)
+    _, evidence, _ = score(any_method, spoilt)
 
     assert np.isfinite(evidence.log_odds).all()
 
@@ -233,8 +255,8 @@ def test_every_setting_of_a_method_changes_what_it_says(method_type):
         assert not np.array_equal(evidence.log_odds, before.log_odds), name
 
 
-def test_every_method_says_what_it_sees_and_when_it_is_blind(method_type):
-    text = method_type.__doc__
+def test_every_method_says_what_it_sees_and_when_it_is_blind(any_method):
+    text = any_method.__doc__
 
     assert "Sees:" in text
     assert "Blind:" in text

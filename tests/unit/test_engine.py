@@ -9,8 +9,10 @@ import pytest
 
 from detectors.engine import Engine
 from detectors.features import FeatureState
+from detectors.kernels.stretch import SEGMENT_LEVEL
 from detectors.methods import FEEDBACK, METHODS
 from detectors.methods.forest import IsolationOfDeviations
+from detectors.methods.user_amount import UserAmount
 from detectors.ordinary import complete, stream
 from detectors.rows import RowsBuilder
 from detectors.settings import DetectionSettings, DetectorName, Severities
@@ -171,6 +173,42 @@ def test_a_currency_without_a_rate_has_baselines_of_its_own():
     late_half = scored.score[2000:]
     yen = (frame["currency"] == "JPY").to_numpy()[2000:]
     assert np.median(late_half[yen]) == pytest.approx(np.median(late_half[~yen]), abs=5.0)
+
+
+def test_a_new_customer_is_compared_with_peers_at_merchants_of_the_kind():
+    """A hundred is ordinary for furniture and strange for coffee, from the first payment on."""
+    rows = stream(4000).with_columns(
+        amount=pl.when(pl.col("merchant_category") == "c0").then(pl.col("amount") * 20).otherwise("amount")
+    )
+    first = rows.tail(2).with_columns(
+        transaction_id=pl.Series(["new0", "new1"]),
+        user_id=pl.Series(["new0", "new1"]),
+        merchant_category=pl.Series(["c0", "c1"]),
+        amount=800.0,
+    )
+    method = UserAmount(DetectionSettings())
+    builder = RowsBuilder(DetectionSettings())
+    method.score(builder.build(rows), [])
+
+    found = method.score(builder.build(first), [])
+
+    assert found.level.tolist() == [SEGMENT_LEVEL, SEGMENT_LEVEL]
+    assert found.expected[0] > 10 * found.expected[1]
+
+
+def test_a_currency_without_a_rate_has_no_peers_of_another():
+    """Yen and euros at merchants of one kind: a mean of both would be neither's."""
+    rows = stream(2000).with_columns(
+        currency=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("JPY")).otherwise("currency"),
+        amount=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.col("amount") * 160).otherwise("amount"),
+    )
+    method, builder = UserAmount(DetectionSettings()), RowsBuilder(DetectionSettings())
+    method.score(builder.build(rows), [])
+    new = rows.tail(2).with_columns(transaction_id=pl.Series(["a", "b"]), user_id=pl.Series(["a", "b"]))
+
+    expected = dict(zip(new["currency"], method.score(builder.build(new), []).expected, strict=True))
+
+    assert expected["JPY"] == pytest.approx(160 * expected["EUR"], rel=0.3)
 
 
 def test_a_currency_with_a_rate_is_compared_with_the_base():
