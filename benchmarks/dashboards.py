@@ -64,6 +64,8 @@ NARROWED = {
 }
 """Filters that pages have, each with what is chosen; the user is the one whose page is asked for."""
 
+TYPED = ("merchant", "user", "transaction", "actor", "fact")
+
 POINTS_SHOWN = 720
 """How many points wide a panel is, by which Grafana chooses its interval."""
 
@@ -143,7 +145,7 @@ def server(at: str | None) -> Iterator[InfluxdbServer | Place]:
 
 def asking(influx: InfluxdbServer, token: str, world: World, role: str) -> Asking:
     """Return a question over the whole range, with everything chosen and the busiest entities named."""
-    chosen = dict.fromkeys(("severity", "type", "rule", "channel", "country"), ALL)
+    chosen = dict.fromkeys(("severity", "type", "rule", "channel", "country", "action"), ALL)
     named = subjects(raw=role == "investigator")
     interval = timedelta(seconds=max(60, world.days * 86_400 // POINTS_SHOWN))
     return Asking(
@@ -153,7 +155,7 @@ def asking(influx: InfluxdbServer, token: str, world: World, role: str) -> Askin
         since=world.until - timedelta(days=world.days),
         until=world.until,
         interval=interval,
-        variables={**chosen, **dict.fromkeys(("merchant", "user", "transaction"), ""), **named},
+        variables={**chosen, **dict.fromkeys(TYPED, ""), **named},
     )
 
 
