@@ -22,7 +22,7 @@ from detectors.settings import DetectionSettings
 from txwatch.canary import anomalies_of
 from txwatch.model import Anomaly, Reason, Severity
 
-FINDERS: Final = frozenset({"user_amount", "amount_tail", "distance"})
+FINDERS: Final = frozenset({"user_amount", "amount_tail"})
 """Each of them alone finds a canary; where all are switched off, it is scored and need not be strange."""
 LEAST: Final = Severity.HIGH
 """A canary is as severe as what people are told of, unless a policy says otherwise."""

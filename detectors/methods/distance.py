@@ -26,7 +26,7 @@ class Distance:
     name: ClassVar[str] = "distance"
     type: ClassVar[AnomalyType] = AnomalyType.PLACE
     entity_kind: ClassVar[str] = "user"
-    is_bounded: ClassVar[bool] = True
+    is_bounded: ClassVar[bool] = False
 
     def __init__(self, settings: DetectionSettings) -> None:
         self._expectation = Expectation(settings.distance)
