@@ -121,26 +121,32 @@ def test_a_late_window_is_followed_however_old_its_hour(store, tasks, connection
     assert hours[FULL_HOUR] == sums([*minutes(FULL_HOUR, 60)[1:], grown])
 
 
+def an_hour_ago(influx_stores, windows):
+    """Write them as a writer whose clock is an hour behind."""
+    clock = ManualClock(datetime.now(UTC) - HOUR)
+    opened = InfluxStore(influx_stores.access(), clock, pseudonym=lambda kind, raw: f"~{len(raw)}")
+    with closing(opened):
+        opened.put_traffic(windows)
+
+
 def spoil(tasks, hour):
     """Put an hour that no minutes add up to; only who computes it anew mends it."""
     text = f"traffic,dimension=all,seconds=3600,value=% count=777i {int(hour.timestamp())}000000000"
     tasks.client.write_api(SYNCHRONOUS).write("traffic_1h", record=text)
 
 
-def test_an_hour_whose_minutes_stayed_as_they_were_is_not_computed_again(influx_stores, tasks, connection):
+def test_an_hour_whose_minutes_stayed_as_they_were_is_not_computed_again(
+    influx_stores, store, tasks, connection
+):
     """What was written an hour ago, before the task last succeeded, is left alone; what came since is not."""
-    clock = ManualClock(NOW - HOUR)
-    earlier = InfluxStore(influx_stores.access(), clock, pseudonym=lambda kind, raw: f"~{len(raw)}")
-    with closing(earlier):
-        old, other = FULL_HOUR - 30 * HOUR, FULL_HOUR - 60 * HOUR
-        earlier.put_traffic([*minutes(old, 60), *minutes(other, 60)])
-        tasks.run("traffic_1h")
-        spoil(tasks, old)
-        spoil(tasks, other)
-        clock.advance(HOUR)
-        grown = window(other, through=11, count=500)
-        earlier.put_traffic([grown])
-        tasks.run("traffic_1h")
+    old, other = FULL_HOUR - 30 * HOUR, FULL_HOUR - 60 * HOUR
+    an_hour_ago(influx_stores, [*minutes(old, 60), *minutes(other, 60)])
+    tasks.run("traffic_1h")
+    spoil(tasks, old)
+    spoil(tasks, other)
+    grown = window(other, through=11, count=500)
+    store.put_traffic([grown])
+    tasks.run("traffic_1h")
 
     hours = rolled(connection, "traffic_1h")
     assert hours[old][0] == 777
@@ -149,10 +155,7 @@ def test_an_hour_whose_minutes_stayed_as_they_were_is_not_computed_again(influx_
 
 def test_a_task_whose_text_changed_computes_everything_once(influx_stores, tasks, connection):
     """A roll-up that learns something new has it for the past as well."""
-    clock = ManualClock(NOW - HOUR)
-    earlier = InfluxStore(influx_stores.access(), clock, pseudonym=lambda kind, raw: f"~{len(raw)}")
-    with closing(earlier):
-        earlier.put_traffic(minutes(FULL_HOUR - 30 * HOUR, 60))
+    an_hour_ago(influx_stores, minutes(FULL_HOUR - 30 * HOUR, 60))
     tasks.run("traffic_1h")
     spoil(tasks, FULL_HOUR - 30 * HOUR)
     influx_stores.initialise(RetentionPolicy(traffic_1m=timedelta(days=40)))

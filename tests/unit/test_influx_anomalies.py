@@ -47,7 +47,7 @@ def anomaly():
 
 def test_operators_see_no_personal_id(anomaly):
     """Neither fields, nor facts, nor sentences of the operators' line name the user, card or address."""
-    line = anomaly_line(pseudonymous(anomaly, pseudonym))
+    line = anomaly_line(pseudonymous(anomaly, pseudonym), NOW)
 
     assert not any(raw in line for raw in ("user-77", "card-123", "10.1.2.3"))
     assert "user_id-7 spent 900 with card_id-8 from ip-8" in line
