@@ -108,7 +108,7 @@ def stored(file: Path):
 def produce(address: str, rate: int, seconds: float) -> None:
     """Send payments at `rate` a second, what was late at once; each id says when it was produced."""
     producer = Producer({"bootstrap.servers": address, "linger.ms": 5, "queue.buffering.max.messages": 10**6})
-    world, count = BusyWorld.around_midnight(rate, seconds), int(rate * seconds)
+    world, count = BusyWorld(rate, seconds), int(rate * seconds)
     begun, sent = time.time(), 0
     while sent < count:
         elapsed = time.time() - begun

@@ -1,9 +1,9 @@
 """The made-up payments of a busy day: as many a second as wanted, by people who pay as people do.
 
-`around_midnight`, event time runs FASTER times as fast as the clock, from some hours before a midnight to
-after it: so a run of ten minutes is a day, in which a user pays some thirty times and a merchant is paid a
-hundred; and the midnight at which the forest is fitted anew is passed.  Every MARKED-th payment is found by
-a rule of its own.
+Event time runs FASTER times as fast as the clock, from some hours before a midnight to after it: so a run
+of ten minutes is a day, in which a user pays some thirty times and a merchant is paid a hundred; and the
+midnight at which the forest is fitted anew is passed.  Every MARKED-th payment is found by a rule of its
+own.
 """
 
 import math
@@ -33,24 +33,19 @@ _NOISES, _DRAWS = 9_973, 1_000_003
 
 
 class BusyWorld:
-    """Payments by number, at a rate, from `start` on; a second is `faster` seconds of event time."""
+    """Payments by number, at a rate; the run lasts `seconds`, half of them before midnight."""
 
-    def __init__(self, rate: int, start: datetime, faster: int = 1) -> None:
+    def __init__(self, rate: int, seconds: float) -> None:
         chance = np.random.default_rng(7)
         self._users, self._merchants = USERS_EACH * rate, MERCHANTS_EACH * rate
         self._noise = np.exp(chance.normal(0.0, 0.5, _NOISES)).tolist()
         self._user = chance.integers(self._users, size=_DRAWS).tolist()
-        self._start, self._faster = start, faster
-
-    @classmethod
-    def around_midnight(cls, rate: int, seconds: float) -> "BusyWorld":
-        """Return the payments of a fast run of so many seconds, half of them before midnight."""
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        return cls(rate, midnight - timedelta(seconds=FASTER * seconds / 2), FASTER)
+        self._start = midnight - timedelta(seconds=FASTER * seconds / 2)
 
     def messages(self, first: int, last: int, seconds: float, stamp: str) -> Iterator[str]:
         """Yield the payments of a moment, so many seconds after the beginning; `stamp` begins their ids."""
-        time = (self._start + timedelta(seconds=self._faster * seconds)).isoformat(timespec="milliseconds")
+        time = (self._start + timedelta(seconds=FASTER * seconds)).isoformat(timespec="milliseconds")
         for number in range(first, last):
             user = self._user[(number * 7_919 + number // _DRAWS) % _DRAWS]
             amount = math.exp(3.0 + user % 5 / 3) * self._noise[number * 31 % _NOISES]

@@ -1,7 +1,6 @@
 """How long each query of the generated dashboards takes, on a month at 100 transactions a second.
 
-    python benchmarks/dashboards.py [--days N] [--a-day N] [--runs N] [--at URL] [--only-ask] [--live]
-                                    [--panel TEXT]
+    python benchmarks/dashboards.py [--days N] [--a-day N] [--runs N] [--at URL] [--only-ask] [--panel TEXT]
 
 260 million transactions do not fit here.  So what dashboards read is generated at full scale: minutes of
 traffic of 4 partitions (hours and days by the installed tasks), health, series, anomalies with reasons and
@@ -11,8 +10,7 @@ printed.  When this machine has come to rest (a month written in minutes keeps I
 as a month that passes does not), each query of `provisioning/dashboards` (panels and variables) is asked
 over the whole range, and each alert rule's over its own, first once for its answer, then --runs times;
 figures are milliseconds, as a client on this machine sees.  Queries that filter are asked with everything
-chosen, and once more with each filter set alone.  With --live, `txwatch run` takes in, judges and tells
-of 100 payments a second meanwhile.
+chosen, and once more with each filter set alone.
 With --at an InfluxDB is used that runs already (organisation txwatch, token in INFLUXDB_ADMIN_TOKEN), with
 --only-ask what an earlier run generated there.  The last line with --json is one JSON object.
 """
@@ -37,15 +35,13 @@ sys.path.insert(0, str(ROOT / "tests" / "servers"))
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import msgspec
-from dashboards_data import DAYS, MERCHANT, RATE, World, generate, subjects
-from dashboards_live import live
+from dashboards_data import DAYS, MERCHANT, World, generate, subjects
 from grafana_queries import ALL, Asking, rows_of
 from idle import wait_until_idle
 from influxdb_server import InfluxdbServer, start_influxdb
 
 from grafana.alerting import counting, watching
 from grafana.alerting.rule import rule_json
-from txwatch.stores.influx.connection import Access
 from txwatch.stores.influx.setup import initialise
 
 LIMIT_MILLISECONDS = 500
@@ -85,18 +81,13 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 def main() -> None:
     """Generate, ask, print."""
     options = arguments()
-    with contextlib.ExitStack() as running:
-        influx = running.enter_context(server(options.at))
+    with server(options.at) as influx:
         done = initialise(influx.url, influx.token, influx.org)
         world = World(until=datetime.now(UTC), days=options.days, anomalies_a_day=options.a_day)
         generated = {} if options.only_ask else generate(influx, done.tokens, world)
         for name, count in generated.items():
             print(f"generated {count:>13,} {name}", flush=True)
         print(f"at rest after {wait_until_idle(PATIENCE_SECONDS):.0f} seconds", flush=True)
-        if options.live:
-            home = Path(running.enter_context(tempfile.TemporaryDirectory()))
-            access = Access(url=influx.url, org=influx.org, token=done.tokens["services"])
-            running.enter_context(live(access, RATE, home))
         askings = {role: asking(influx, done.tokens[role], world, role) for role in READERS.values()}
         timings = [
             each for audience, role in READERS.items() for each in pages(audience, askings[role], options)
@@ -116,7 +107,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--at", help="address of an InfluxDB; without it one is started and thrown away")
     parser.add_argument("--only-ask", action="store_true", help="generate nothing")
-    parser.add_argument("--live", action="store_true", help="while payments come in")
     parser.add_argument("--panel", default="", help="only panels whose page or title has this text")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import ingest
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -30,9 +29,7 @@ def servers(home: Path, partitions: int) -> Iterator[tuple[KafkaServer, Influxdb
         yield kafka, influx
 
 
-def start(
-    command: list[str], access: Access, home: Path, stdin: IO[bytes] | None = None, **settings: str
-) -> subprocess.Popen[bytes]:
+def start(command: list[str], access: Access, home: Path, **settings: str) -> subprocess.Popen[bytes]:
     """Start a command of txwatch in a home of its own, with the memory settings of the image."""
     environment = (
         os.environ
@@ -46,5 +43,4 @@ def start(
         }
     )
     with (home / f"{command[0]}.log").open("wb") as log:
-        words = [sys.executable, "-m", "txwatch", *command]
-        return subprocess.Popen(words, env=environment, stdin=stdin, stdout=log, stderr=log)
+        return subprocess.Popen([sys.executable, "-m", "txwatch", *command], env=environment, stderr=log)
