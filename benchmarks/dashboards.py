@@ -36,12 +36,11 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import msgspec
 from dashboards_data import DAYS, MERCHANT, World, generate, subjects
-from grafana_queries import ALL, Asking, rows_of
+from grafana_queries import OPEN, Asking, question_of, rows_of
 from idle import wait_until_idle
 from influxdb_server import InfluxdbServer, start_influxdb
 
 from grafana.alerting import counting, watching
-from grafana.alerting.rule import rule_json
 from txwatch.stores.influx.setup import initialise
 
 LIMIT_MILLISECONDS = 500
@@ -59,8 +58,6 @@ NARROWED = {
     "transaction": "t77",
 }
 """Filters that pages have, each with what is chosen; the user is the one whose page is asked for."""
-
-TYPED = ("merchant", "user", "transaction", "actor", "fact")
 
 POINTS_SHOWN = 720
 """How many points wide a panel is, by which Grafana chooses its interval."""
@@ -135,7 +132,6 @@ def server(at: str | None) -> Iterator[InfluxdbServer | Place]:
 
 def asking(influx: InfluxdbServer, token: str, world: World, role: str) -> Asking:
     """Return a question over the whole range, with everything chosen and the busiest entities named."""
-    chosen = dict.fromkeys(("severity", "type", "rule", "channel", "country", "action"), ALL)
     named = subjects(raw=role == "investigator")
     interval = timedelta(seconds=max(60, world.days * 86_400 // POINTS_SHOWN))
     return Asking(
@@ -145,7 +141,7 @@ def asking(influx: InfluxdbServer, token: str, world: World, role: str) -> Askin
         since=world.until - timedelta(days=world.days),
         until=world.until,
         interval=interval,
-        variables={**chosen, **dict.fromkeys(TYPED, ""), **named},
+        variables={**OPEN, **named},
     )
 
 
@@ -187,10 +183,8 @@ def alert_rules(general: Asking, options: argparse.Namespace) -> Iterator[Timing
     """Ask each alert rule's question, of the time before now that it looks at."""
     for rule in (*watching.RULES, *counting.RULES):
         if options.panel in f"alert rules {rule.title}":
-            (question, *_) = rule_json(rule, 1)["data"]
-            now = datetime.now(UTC)
-            recent = msgspec.structs.replace(general, since=now - timedelta(seconds=rule.back), until=now)
-            yield timed("alert rules", rule.title, "", question["model"], recent, options.runs)
+            now = msgspec.structs.replace(general, until=datetime.now(UTC))
+            yield timed("alert rules", rule.title, "", *question_of(rule, now), options.runs)
 
 
 def timed(page: str, panel: str, filtered: str, target: dict[str, Any], asking: Asking, runs: int) -> Timing:

@@ -1,7 +1,7 @@
 """Traffic: transactions per window, for everything and for each channel, country, status and merchant."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Protocol
 
@@ -18,7 +18,7 @@ from detectors.series.calendar import Calendar, Days
 from detectors.series.events import Events, Raised
 from detectors.series.grade import hundreds, steps
 from detectors.series.local_time import local_ms
-from detectors.series.method import Floats, Record, Records
+from detectors.series.method import Floats, Record, Records, Times
 from detectors.series.past import Past, judged_of, seen_in, seen_of, with_late
 from detectors.series.stl import StlBands
 from detectors.series.thresholds import EVIDENCE_THRESHOLD
@@ -216,10 +216,9 @@ class TrafficWatch:
         more = np.stack([self._measure(late[window]) for window in windows])
         after = with_late(before, more, self._metric() == DECLINED)
         ages = self._past.newest - np.array(windows, np.int64)
-        clocks = np.array([self._clock(window) for window in windows], np.int64)
-        since = range(self._past.newest, min(windows) - 1, -1)
-        days = np.stack([self._days.of(self._clock(window), self._watched.keys) for window in since])
-        found = self._bank.amend(ages, clocks, days, seen_in(before), after)
+        clocks = self._clocks(range(self._past.newest, min(windows) - 1, -1))
+        days = np.stack([self._days.of(clock, self._watched.keys) for clock in clocks.tolist()])
+        found = self._bank.amend(ages, clocks[ages], days, seen_in(before), after)
         changed = self._past.correct(windows, after, found["evidence"])
         points = [
             point
@@ -237,8 +236,7 @@ class TrafficWatch:
             for raised in self._events.amend(series, oldest, first, self._past.evidence(series)):
                 age, event = newest - raised.window, raised.event
                 told = self._bank.stretch(series, age, event.rows) if event.withdrawn else None
-                day = self._days.of(self._clock(raised.window), self._watched.keys)[series]
-                found = self._bank.judged(series, age, day) if told is None else told
+                found = self._judged(series, raised.window, age) if told is None else told
                 anomalies.append(self._anomaly(raised, found, now, late=True))
         return anomalies
 
@@ -253,9 +251,18 @@ class TrafficWatch:
     def _metric(self) -> npt.NDArray[np.intp]:
         return np.array(self._watched.metrics, np.intp)
 
+    def _judged(self, series: int, window: int, age: int) -> Record:
+        """Return a window of so long ago of one series, as it is scored now."""
+        (day,) = self._days.of(self._clock(window), [self._watched.keys[series]]).tolist()
+        return self._bank.judged(series, age, day)
+
     def _clock(self, window: int) -> int:
-        start = np.array([window * self._settings.window_seconds * 1000], np.int64)
-        return int(local_ms(start, self._settings.calendar.zone)[0])
+        return int(self._clocks([window])[0])
+
+    def _clocks(self, windows: Sequence[int]) -> Times:
+        """Return the local clock at the starts of windows, in milliseconds, shape (windows,)."""
+        starts = np.array(windows, np.int64) * (self._settings.window_seconds * 1000)
+        return local_ms(starts, self._settings.calendar.zone)
 
     def _points(
         self, window: int, judged: Records, which: npt.NDArray[np.intp] | None = None

@@ -2,7 +2,7 @@
 
 from grafana.audience import Audience
 from grafana.dashboards.links import TO_MERCHANT, USER, only
-from grafana.dashboards.shared import anomalies_drawn, anomaly_table, changes
+from grafana.dashboards.shared import BIG_POINTS, anomalies_drawn, anomaly_table, changes
 from grafana.panels.look import ACT, Column, Json, named_frame, override
 from grafana.panels.page import Page, Row
 from grafana.panels.panel import Panel, course, table
@@ -10,12 +10,7 @@ from grafana.panels.query import Query
 from grafana.queries import user as asked
 from grafana.queries.choices import carried
 
-POINTS = {
-    "custom.drawStyle": "points",
-    "custom.showPoints": "always",
-    "custom.pointSize": 5,
-    "color": {"mode": "fixed", "fixedColor": "blue"},
-}
+POINTS = {**BIG_POINTS, "custom.pointSize": 5, "color": {"mode": "fixed", "fixedColor": "blue"}}
 DASHED = {
     "custom.lineStyle": {"fill": "dash", "dash": [8, 6]},
     "custom.fillOpacity": 0,

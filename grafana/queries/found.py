@@ -1,5 +1,7 @@
 """Questions about anomalies: how many, which, where, by which rule, how fast."""
 
+from collections.abc import Sequence
+
 from grafana.audience import Audience
 from grafana.panels.query import Query
 from grafana.queries.flux import (
@@ -139,12 +141,12 @@ def listed(audience: Audience, chosen: str, most: int, packages: tuple[str, ...]
     return Query(text=text, columns=(*LISTED, "from", "to"), uid=audience.flux)
 
 
-def top(audience: Audience, field: str, most: int = 10) -> Query:
-    """The values of a field of few values that the most anomalies have."""
+def top(audience: Audience, field: str, most: int = 10, patterns: Sequence[str] = (CHOSEN,)) -> Query:
+    """The values of a field of few values that the most anomalies have, of those that the patterns fit."""
     apart = taken_apart((field, "severity"), {field: field, "severity": "severity"})
     text = f"""\
 {imports(*TAKING_APART)}
-{summaries(audience.found, CHOSEN, named(field))}{apart}{counted_by(field, "severity")}{worst_first(field, most)}"""
+{summaries(audience.found, *patterns, named(field))}{apart}{counted_by(field, "severity")}{worst_first(field, most)}"""
     return Query(text=text, columns=(field, "count", "worst"), uid=audience.flux)
 
 

@@ -6,17 +6,12 @@ from grafana.panels.variable import Variable
 from grafana.queries.drawn import amounts_by_severity
 from grafana.queries.flux import (
     STANDING,
-    TAKING_APART,
-    counted_by,
     imports,
     line,
     most_frequent,
-    named,
     summaries,
-    taken_apart,
-    worst_first,
 )
-from grafana.queries.found import listed
+from grafana.queries.found import listed, top
 
 _HERE = line("merchant_id", "${shop:regex}")
 _HOURS = (
@@ -69,11 +64,7 @@ def anomalous_amounts(audience: Audience) -> Query:
 
 def countries(audience: Audience) -> Query:
     """From which countries the anomalies at the merchant came, the most first."""
-    apart = taken_apart(("country", "severity"), {"country": "country", "severity": "severity"})
-    text = f"""\
-{imports(*TAKING_APART)}
-{summaries(audience.found, STANDING, _HERE, named("country"))}{apart}{counted_by("country", "severity")}{worst_first("country", 10)}"""
-    return Query(text=text, columns=("country", "count", "worst"), uid=audience.flux)
+    return top(audience, "country", patterns=(STANDING, _HERE))
 
 
 def anomalies(audience: Audience) -> Query:

@@ -12,7 +12,14 @@ from urllib.parse import urlencode
 import msgspec
 import urllib3
 
+from grafana.alerting.rule import Rule, rule_json
+
 ALL = ".*"
+OPEN = dict.fromkeys(("severity", "type", "rule", "channel", "country", "action"), ALL) | dict.fromkeys(
+    ("merchant", "user", "transaction", "anomaly", "actor", "fact"), ""
+)
+"""Every filter of every page, and nothing chosen or typed into any."""
+
 PATIENCE_SECONDS = 60
 _VARIABLE = re.compile(r"\$\{(\w+)(?::(\w+))?\}|\$([A-Za-z]\w*)")
 _REGEX = re.compile(r"[\\^$*+?.()|\[\]{}/]")
@@ -36,6 +43,13 @@ def rows_of(target: Mapping[str, Any], asking: Asking) -> list[dict[str, str]]:
     if target.get("rawQuery"):
         return _influxql(_filled_influxql(target["query"], asking), asking)
     return _flux(_filled_flux(target["query"], asking), asking)
+
+
+def question_of(rule: Rule, asking: Asking) -> tuple[dict[str, Any], Asking]:
+    """Return an alert rule's target, and how to ask it at the end of the range: over the time it looks at."""
+    (question, *_) = rule_json(rule, 1)["data"]
+    since = asking.until - timedelta(seconds=question["relativeTimeRange"]["from"])
+    return question["model"], msgspec.structs.replace(asking, since=since)
 
 
 def _filled(text: str, variables: Mapping[str, str]) -> str:

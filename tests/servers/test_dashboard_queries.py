@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 import polars as pl
 import pytest
-from grafana_queries import ALL, Asking, rows_of
+from grafana_queries import OPEN, Asking, question_of, rows_of
 from influx_fixtures import InfluxStores
 from influx_tasks import Tasks
 from simulated_week import CANARIES, PSEUDONYMS, Week, fill
 
 from detectors.administer.statistics import Statistic, statistics
 from grafana.alerting import counting, watching
-from grafana.alerting.rule import Rule, rule_json
+from grafana.alerting.rule import Rule
 from grafana.audience import ADMINISTRATION, AUDIENCES, INVESTIGATIONS, OPERATIONS, Audience
 from grafana.build import files
 from grafana.dashboards import pages_of
@@ -33,8 +33,6 @@ from txwatch.ports import AnomalyQuery, TransactionQuery
 
 UNTIL = datetime(2026, 3, 12, 18, 20, tzinfo=UTC)
 SINCE = UNTIL - timedelta(days=2)
-CHOSEN = ("severity", "type", "rule", "channel", "country", "action")
-TYPED = ("merchant", "user", "transaction", "anomaly", "actor", "fact")
 FILES = files()
 
 
@@ -75,7 +73,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
 
     def asking(self, audience: Audience, since: datetime = SINCE, **variables: str) -> Asking:
         """Ask with everything chosen but what `variables` say."""
-        nothing = dict.fromkeys(CHOSEN, ALL) | dict.fromkeys(TYPED, "") | {"series": "count/all"}
+        nothing = OPEN | {"series": "count/all"}
         return Asking(
             url=self.url,
             org=self.org,
@@ -158,10 +156,8 @@ RULES = [*watching.RULES, *counting.RULES]
 
 def answer(watched: Watched, rule: Rule) -> list[dict[str, str]]:
     """What a rule's query brings just after the services said how they are for the last time."""
-    (question, *_) = rule_json(rule, 1)["data"]
-    since = JUST_AFTER - timedelta(seconds=question["relativeTimeRange"]["from"])
-    asking = msgspec.structs.replace(watched.asking(OPERATIONS, since), until=JUST_AFTER)
-    return rows_of(question["model"], asking)
+    just_after = msgspec.structs.replace(watched.asking(OPERATIONS), until=JUST_AFTER)
+    return rows_of(*question_of(rule, just_after))
 
 
 def over_two_days(rule: Rule) -> Rule:
